@@ -1,0 +1,41 @@
+"""BagNets in Keras 3: exact, additive patch evidence.
+
+Names are imported on first use (PEP 562), so that `import bagnet_tf` is
+quick and needs no TensorFlow.
+"""
+
+import importlib
+
+from bagnet_tf.version import __version__
+
+_MODULE_OF = {
+    "ARCHITECTURES": "architecture",
+    "Architecture": "architecture",
+    "BAGNET9": "architecture",
+    "BAGNET17": "architecture",
+    "BAGNET33": "architecture",
+    "BagNet": "models",
+    "BagNet9": "models",
+    "BagNet17": "models",
+    "BagNet33": "models",
+    "Box": "geometry",
+    "Explanation": "evidence",
+    "PatchGeometry": "geometry",
+    "Stage": "architecture",
+    "explain": "evidence",
+    "geometry_of": "geometry",
+    "patch_logits_model": "evidence",
+}
+
+__all__ = ["__version__", *_MODULE_OF]
+
+
+def __getattr__(name: str):
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_MODULE_OF[name]}")
+    return getattr(module, name)
+
+
+def __dir__():
+    return sorted(__all__)

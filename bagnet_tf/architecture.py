@@ -1,0 +1,77 @@
+"""What is a BagNet variant? Stages, kernels and strides as plain frozen data.
+
+Source: Brendel & Bethge, ICLR 2019, and its reference PyTorch code. No
+TensorFlow here: everything is integers.
+"""
+
+import dataclasses
+
+from bagnet_tf.geometry import PatchGeometry
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A stack of bottleneck blocks at one resolution.
+
+    Attributes:
+        kernel_sizes: Size of the middle convolution of each block, 1 or 3;
+            its length is the number of blocks.
+        channels: Bottleneck channels; the stage puts out `expansion` times
+            as many.
+        stride: Stride of the first block's middle convolution.
+    """
+
+    kernel_sizes: tuple[int, ...]
+    channels: int
+    stride: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """All that decides the graph of a BagNet, except classes and width.
+
+    Attributes:
+        name: Name of the model built from it.
+        stages: The stages in order.
+        stem_channels: Channels of both convolutions of the stem (a 1x1
+            without normalisation, then a 3x3).
+        expansion: Output channels of a block per bottleneck channel.
+    """
+
+    name: str
+    stages: tuple[Stage, ...]
+    stem_channels: int = 64
+    expansion: int = 4
+
+    @property
+    def geometry(self) -> PatchGeometry:
+        """Receptive field and stride of a cell of the last feature map."""
+        kernels_and_strides = [(3, 1)]
+        for stage in self.stages:
+            for block, kernel_size in enumerate(stage.kernel_sizes):
+                stride = stage.stride if block == 0 else 1
+                kernels_and_strides.append((kernel_size, stride))
+        return PatchGeometry.of_convolutions(kernels_and_strides)
+
+
+def _bagnet(receptive_field: int, stages_with_3x3: int) -> Architecture:
+    """A ResNet-50 with a 3x3 in the first block of its first stages only."""
+    depths_channels_strides = (
+        (3, 64, 2),
+        (4, 128, 2),
+        (6, 256, 2),
+        (3, 512, 1),
+    )
+    stages = []
+    for index, (blocks, channels, stride) in enumerate(depths_channels_strides):
+        first = 3 if index < stages_with_3x3 else 1
+        kernel_sizes = (first,) + (1,) * (blocks - 1)
+        stages.append(Stage(kernel_sizes, channels, stride))
+    return Architecture(f"bagnet{receptive_field}", tuple(stages))
+
+
+BAGNET9 = _bagnet(9, stages_with_3x3=2)
+BAGNET17 = _bagnet(17, stages_with_3x3=3)
+BAGNET33 = _bagnet(33, stages_with_3x3=4)
+
+ARCHITECTURES = {a.name: a for a in (BAGNET9, BAGNET17, BAGNET33)}

@@ -1,0 +1,289 @@
+"""Which patch speaks for which class, and how much? Patch logits, evidence.
+
+Words: *class evidence* is the patch logits of one class, and its mean over
+the grid is the logit; a *contribution* is evidence / (rows * cols), and the
+sum of the contributions is the logit.
+
+Adding any map to all classes changes no decision, so one class's raw map
+carries a free gauge. *Class-centred* evidence (minus the mean over classes)
+does not, and is what we rank and draw by default.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from bagnet_tf.geometry import Box, PatchGeometry, geometry_of
+from bagnet_tf.models import CLASSIFIER_LAYER, POOLING_LAYER
+
+
+def patch_logits_model(model: keras.Model) -> keras.Model:
+    """The same network with its patch logits as a second output.
+
+    Args:
+        model: A BagNet with a classifier, also one that came from
+            `keras.models.load_model`.
+
+    Returns:
+        A `keras.Model` that shares the weights of `model`; outputs a dict of
+        `logits` (batch, classes) and `patch_logits`
+        (batch, rows, cols, classes), both float32, with
+        `mean(patch_logits, axis=(1, 2)) == logits`.
+
+    Raises:
+        ValueError: If `model` is not a BagNet with a classifier.
+
+    Source: Brendel & Bethge 2019, section 2: average pooling and a linear
+    classifier commute.
+    """
+    layers = {layer.name: layer for layer in model.layers}
+    missing = {POOLING_LAYER, CLASSIFIER_LAYER} - layers.keys()
+    if missing:
+        raise ValueError(
+            "model must be a BagNet with a classifier (include_top=True). "
+            f"Received: model={model.name!r} without {sorted(missing)}"
+        )
+    pooling, classifier = layers[POOLING_LAYER], layers[CLASSIFIER_LAYER]
+    # The logits come from the pooled features, not from the mean of the
+    # patch logits: cheaper, and additivity stays a real check.
+    outputs = {
+        "logits": classifier(pooling.output),
+        "patch_logits": classifier(pooling.input),
+    }
+    return keras.Model(model.input, outputs, name=model.name)
+
+
+def class_centred(patch_logits):
+    """Patch logits minus their mean over classes (the last axis).
+
+    Free of the gauge: the same for two networks whose probabilities agree
+    because their maps differ by the same map in every class.
+    """
+    return patch_logits - patch_logits.mean(axis=-1, keepdims=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Patch:
+    """One patch of an image and what it says about one class.
+
+    Attributes:
+        row: Grid row.
+        col: Grid column.
+        box: The patch in input pixels.
+        evidence: Class-centred evidence, logits.
+        contribution: Evidence / number of patches, logits.
+        share: Contribution / class-centred logit: the shares of all patches
+            add up to 1 (single ones may be negative or above 1). NaN where
+            that logit is 0.
+    """
+
+    row: int
+    col: int
+    box: Box
+    evidence: float
+    contribution: float
+    share: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """The decision of a BagNet, taken apart into its patches.
+
+    Attributes:
+        logits: (batch, classes), float32.
+        probabilities: Softmax of the logits, (batch, classes).
+        class_ids: The explained classes of each image, (batch, k), int.
+        class_evidence: Their patch logits, (batch, rows, cols, k).
+        centred_evidence: The same, minus the mean over all classes.
+        geometry: Receptive field and stride of the grid.
+        top_k: Number of patches that `top_patches` gives by default.
+    """
+
+    logits: np.ndarray
+    probabilities: np.ndarray
+    class_ids: np.ndarray
+    class_evidence: np.ndarray
+    centred_evidence: np.ndarray
+    geometry: PatchGeometry
+    top_k: int
+
+    @property
+    def additivity_error(self) -> np.ndarray:
+        """Largest |mean of the class evidence - logit|, (batch,), logits."""
+        means = self.class_evidence.mean(axis=(1, 2), dtype=np.float64)
+        logits = np.take_along_axis(self.logits, self.class_ids, axis=1)
+        return np.abs(means - logits).max(axis=1)
+
+    def top_patches(
+        self, image: int = 0, k: int | None = None, overlapping: bool = False
+    ) -> list[Patch]:
+        """The patches that speak most for the first explained class.
+
+        Args:
+            image: Index in the batch.
+            k: How many at most; by default `top_k` of `explain`.
+            overlapping: Whether patches may share pixels. If not, a patch
+                that overlaps a stronger one is passed over.
+
+        Returns:
+            Patches by falling class-centred evidence.
+
+        Raises:
+            ValueError: If `image` is not in the batch.
+        """
+        if not 0 <= image < len(self.logits):
+            raise ValueError(
+                f"image must be in [0, {len(self.logits)}). "
+                f"Received: image={image}"
+            )
+        k = self.top_k if k is None else k
+        chosen = []
+        evidence = self.centred_evidence[image, :, :, 0]
+        for cell in np.argsort(-evidence, axis=None, kind="stable"):
+            if len(chosen) == k:
+                break
+            patch = self._patch(
+                evidence, *np.unravel_index(cell, evidence.shape)
+            )
+            if overlapping or not any(
+                _overlap(patch.box, other.box) for other in chosen
+            ):
+                chosen.append(patch)
+        return chosen
+
+    def _patch(self, evidence, row, col) -> Patch:
+        value = float(evidence[row, col])
+        total = float(evidence.sum(dtype=np.float64))
+        return Patch(
+            row=int(row),
+            col=int(col),
+            box=self.geometry.box(int(row), int(col)),
+            evidence=value,
+            contribution=value / evidence.size,
+            share=value / total if total else float("nan"),
+        )
+
+    def to_json(self, image: int = 0, labels: Sequence[str] = ()) -> dict:
+        """One image's explanation as JSON-ready values.
+
+        Args:
+            image: Index in the batch.
+            labels: Class names; without them, `class 0` and so on.
+
+        Returns:
+            A dict with the grid, per class its probability, logit and
+            evidence map, and the strongest patches of the first class.
+        """
+        classes = []
+        for index, class_id in enumerate(self.class_ids[image]):
+            name = labels[class_id] if len(labels) else f"class {class_id}"
+            evidence = self.class_evidence[image, :, :, index]
+            centred = self.centred_evidence[image, :, :, index]
+            classes.append(
+                {
+                    "class_id": int(class_id),
+                    "label": name,
+                    "probability": float(self.probabilities[image, class_id]),
+                    "logit": float(self.logits[image, class_id]),
+                    "mean_class_evidence": float(
+                        evidence.mean(dtype=np.float64)
+                    ),
+                    "class_evidence": evidence.tolist(),
+                    "class_centred_evidence": centred.tolist(),
+                }
+            )
+        return {
+            "receptive_field": self.geometry.receptive_field,
+            "stride": self.geometry.stride,
+            "grid_shape": list(self.class_evidence.shape[1:3]),
+            "additivity_error": float(self.additivity_error[image]),
+            "classes": classes,
+            "top_patches": [
+                {**dataclasses.asdict(patch), "box": patch.box._asdict()}
+                for patch in self.top_patches(image)
+            ],
+        }
+
+
+def explain(
+    model: keras.Model,
+    images: np.ndarray,
+    class_ids: Sequence[int] | None = None,
+    top_k: int = 5,
+) -> Explanation:
+    """Takes the decision of a BagNet apart into its patches.
+
+    Args:
+        model: A BagNet with a classifier.
+        images: (batch, height, width, channels), in the model's input range.
+        class_ids: The classes to explain, for every image; by default the
+            three most probable ones of each image.
+        top_k: Number of patches that `Explanation.top_patches` gives.
+
+    Returns:
+        An `Explanation`.
+
+    Raises:
+        ValueError: If `images` has the wrong rank or channels or is smaller
+            than the receptive field, or a class id is out of range.
+    """
+    images = np.asarray(images)
+    geometry = geometry_of(model)
+    channels = model.input_shape[-1]
+    if images.ndim != 4 or images.shape[-1] != channels:
+        raise ValueError(
+            f"images must be (batch, height, width, {channels}). "
+            f"Received: images.shape={images.shape}"
+        )
+    geometry.grid_shape(*images.shape[1:3])
+    outputs = patch_logits_model(model).predict(images, verbose=0)
+    logits, patch_logits = outputs["logits"], outputs["patch_logits"]
+    class_ids = _class_ids(class_ids, logits)
+    picked = class_ids[:, None, None, :]
+    return Explanation(
+        logits=logits,
+        probabilities=_softmax(logits),
+        class_ids=class_ids,
+        class_evidence=np.take_along_axis(patch_logits, picked, axis=-1),
+        centred_evidence=np.take_along_axis(
+            class_centred(patch_logits), picked, axis=-1
+        ),
+        geometry=geometry,
+        top_k=top_k,
+    )
+
+
+def _class_ids(class_ids, logits) -> np.ndarray:
+    classes = logits.shape[-1]
+    if class_ids is None:
+        return np.argsort(-logits, axis=-1, kind="stable")[:, : min(3, classes)]
+    chosen = np.asarray(class_ids)
+    valid = (
+        chosen.ndim == 1
+        and chosen.size > 0
+        and np.issubdtype(chosen.dtype, np.integer)
+        and chosen.min() >= 0
+        and chosen.max() < classes
+    )
+    if not valid:
+        raise ValueError(
+            f"class_ids must be integers in [0, {classes}). "
+            f"Received: class_ids={class_ids!r}"
+        )
+    return np.tile(chosen, (len(logits), 1))
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return (
+        a.top < b.bottom
+        and b.top < a.bottom
+        and a.left < b.right
+        and b.left < a.right
+    )

@@ -1,0 +1,188 @@
+"""How does a photo become the model's input? The one evaluation transform.
+
+Shorter side to round(size / 0.875) with Pillow's antialiased bilinear filter,
+then a centre crop; an image that already has the model's size passes
+unchanged. `evaluation_transform` is the definition, in Pillow;
+`evaluation_image` is the same in TensorFlow for input pipelines and exported
+graphs, at most one grey level away.
+"""
+
+import dataclasses
+import os
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from bagnet_tf.geometry import Box
+
+RESIZE_RULE = (
+    "shorter side to round(size / 0.875), antialiased bilinear, centre crop"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class CropTransform:
+    """Where the model's input lies in the photo that it was made from.
+
+    Attributes:
+        photo_shape: (height, width) of the photo, pixels.
+        resized_shape: (height, width) after resizing, pixels.
+        top: First row of the crop in the resized photo.
+        left: First column of the crop in the resized photo.
+    """
+
+    photo_shape: tuple[int, int]
+    resized_shape: tuple[int, int]
+    top: int
+    left: int
+
+    def to_photo(self, box: Box) -> Box:
+        """Maps a box in input pixels to whole pixels of the photo."""
+        scale_y = self.photo_shape[0] / self.resized_shape[0]
+        scale_x = self.photo_shape[1] / self.resized_shape[1]
+        return Box(
+            round((box.top + self.top) * scale_y),
+            round((box.left + self.left) * scale_x),
+            round((box.bottom + self.top) * scale_y),
+            round((box.right + self.left) * scale_x),
+        )
+
+
+def load_photo(path: str | os.PathLike) -> np.ndarray:
+    """Reads an image file as people see it.
+
+    EXIF rotation is applied, transparency is laid over white, grey and
+    palette images become RGB, 16-bit ones are scaled to 8 bits.
+
+    Args:
+        path: A file of any format that Pillow reads.
+
+    Returns:
+        RGB, uint8 (height, width, 3).
+
+    Raises:
+        ValueError: If the file is missing, or is no readable image.
+    """
+    try:
+        with Image.open(path) as opened:
+            image = ImageOps.exif_transpose(opened)
+            if image.mode.startswith("I"):
+                scaled = np.asarray(image, np.float64) * (255 / 65535)
+                image = Image.fromarray(scaled.clip(0, 255).astype(np.uint8))
+            if image.has_transparency_data:
+                image = image.convert("RGBA")
+                white = Image.new("RGBA", image.size, "white")
+                image = Image.alpha_composite(white, image)
+            return np.asarray(image.convert("RGB"))
+    except FileNotFoundError as error:
+        raise ValueError(
+            f"image must be an existing file. Received: image={str(path)!r}"
+        ) from error
+    except (
+        UnidentifiedImageError,
+        OSError,
+        SyntaxError,
+        Image.DecompressionBombError,
+    ) as error:
+        raise ValueError(
+            "image must be a whole file of a format that Pillow reads "
+            f"({error}). Received: image={str(path)!r}"
+        ) from error
+
+
+def evaluation_transform(
+    photo: np.ndarray, size: tuple[int, int]
+) -> tuple[np.ndarray, CropTransform]:
+    """Resizes and crops a photo to the model's input size.
+
+    Args:
+        photo: RGB, uint8 (height, width, 3).
+        size: (height, width) of the model's input, pixels.
+
+    Returns:
+        The input, uint8 (*size, 3), and where it lies in the photo.
+
+    Raises:
+        ValueError: If `photo` is not an RGB image of uint8.
+    """
+    if photo.ndim != 3 or photo.shape[-1] != 3 or photo.dtype != np.uint8:
+        raise ValueError(
+            "photo must be RGB, uint8 (height, width, 3). Received: "
+            f"shape={photo.shape}, dtype={photo.dtype}"
+        )
+    height, width = photo.shape[:2]
+    if (height, width) == tuple(size):
+        return photo, CropTransform((height, width), (height, width), 0, 0)
+    resized_shape = _resized_shape(height, width, size)
+    resized = Image.fromarray(photo).resize(
+        resized_shape[::-1], Image.Resampling.BILINEAR
+    )
+    top = (resized_shape[0] - size[0]) // 2
+    left = (resized_shape[1] - size[1]) // 2
+    crop = np.asarray(resized)[top : top + size[0], left : left + size[1]]
+    return crop, CropTransform((height, width), resized_shape, top, left)
+
+
+def decode_image(encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes a JPEG, PNG, GIF (first frame) or BMP, as Pillow would.
+
+    Args:
+        encoded: Scalar string.
+
+    Returns:
+        RGB, uint8 (height, width, 3).
+    """
+
+    # TensorFlow's default JPEG decoding is up to 7 grey levels off Pillow's.
+    def jpeg():
+        return tf.io.decode_jpeg(
+            encoded, channels=3, dct_method="INTEGER_ACCURATE"
+        )
+
+    def other():
+        return tf.io.decode_image(encoded, channels=3, expand_animations=False)
+
+    image = tf.cond(tf.io.is_jpeg(encoded), jpeg, other)
+    image.set_shape((None, None, 3))
+    return image
+
+
+def evaluation_image(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """`evaluation_transform` as a TensorFlow graph.
+
+    Args:
+        image: RGB, uint8 (height, width, 3); sides may be unknown.
+        size: (height, width) of the result, pixels.
+
+    Returns:
+        RGB, uint8 (*size, 3).
+    """
+    shape = tf.shape(image)
+    height, width = shape[0], shape[1]
+
+    def resize_and_crop():
+        rows, cols = _resized_shape(height, width, size, maximum=tf.maximum)
+        resized = tf.image.resize(
+            image, (rows, cols), tf.image.ResizeMethod.BILINEAR, antialias=True
+        )
+        resized = tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+        return tf.image.crop_to_bounding_box(
+            resized, (rows - size[0]) // 2, (cols - size[1]) // 2, *size
+        )
+
+    fits = tf.logical_and(tf.equal(height, size[0]), tf.equal(width, size[1]))
+    image = tf.cond(fits, lambda: image, resize_and_crop)
+    return tf.ensure_shape(image, (*size, 3))
+
+
+def _resized_shape(height, width, size, maximum=max):
+    """(rows, cols) after resizing: `size / 0.875`, the longer side in scale.
+
+    In whole numbers, halves rounded up, so that every language agrees; the
+    same formula serves Python integers and TensorFlow scalars.
+    """
+    least_rows, least_cols = ((16 * side + 7) // 14 for side in size)
+    rows = (2 * height * least_cols + width) // (2 * width)
+    cols = (2 * width * least_rows + height) // (2 * height)
+    return maximum(least_rows, rows), maximum(least_cols, cols)
