@@ -116,6 +116,13 @@ class Explanation:
         logits = np.take_along_axis(self.logits, self.class_ids, axis=1)
         return np.abs(means - logits).max(axis=1)
 
+    @property
+    def relative_additivity_error(self) -> np.ndarray:
+        """`additivity_error` / the image's largest |logit|, (batch,)."""
+        largest = np.abs(self.logits).max(axis=1)
+        tiny = np.finfo(np.float32).tiny
+        return self.additivity_error / np.maximum(largest, tiny)
+
     def top_patches(
         self, image: int = 0, k: int | None = None, overlapping: bool = False
     ) -> list[Patch]:

@@ -1,0 +1,103 @@
+"""How does every command start, and how does it end? One way for all.
+
+A mistake of the user's is one line on stderr and exit status 2, without a
+traceback. Import this module before TensorFlow: it silences TensorFlow's C++
+log, unless TF_CPP_MIN_LOG_LEVEL is set.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import app, flags, logging
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+USER_ERROR = 2
+INTERRUPTED = 130  # What a shell reports for Ctrl-C.
+
+
+def run_command(
+    main: Callable[..., int | None],
+    name: str,
+    command_flags: flags.FlagValues | None = None,
+    positional: Sequence[str] = (),
+) -> None:
+    """Parses the command line, runs `main` and exits.
+
+    `ValueError` and `OSError` from `main` are mistakes of the user's: their
+    message is printed in one line, and the exit status is 2 (with
+    `--verbosity=1` after the traceback). Wrong flags end the same way. Ctrl-C
+    ends with status 130. Any other exception is a bug and keeps its traceback.
+
+    Args:
+        main: Takes the positional arguments; what it returns is the exit
+            status (`None` for 0).
+        name: Begins every message.
+        command_flags: The flags of this command, where they are not defined
+            on `flags.FLAGS`. Commands with flags of their own can be imported
+            together although they share names such as `--model`.
+        positional: Names of the arguments without a flag, all required.
+
+    Example:
+        >>> _FLAGS = flags.FlagValues()
+        >>> _MODEL = flags.DEFINE_string(
+        ...     "model", None, "Path.", required=True, flag_values=_FLAGS
+        ... )
+        >>> def run():
+        ...     run_command(main, "export", _FLAGS)
+    """
+    _publish_flags(main, command_flags)
+
+    def parse(argv):
+        try:
+            arguments = flags.FLAGS(argv)
+            if command_flags is not None:
+                command_flags.mark_as_parsed()
+            _check_positional(arguments[1:], positional)
+        except SystemExit:  # --help, which absl ends with status 1.
+            sys.exit(0)
+        except (flags.Error, ValueError, OSError) as error:
+            sys.exit(_report(name, error))
+        return arguments
+
+    def guarded(argv):
+        try:
+            return main(*argv[1:])
+        except (ValueError, OSError) as error:
+            return _report(name, error)
+        except KeyboardInterrupt:
+            print(f"{name}: interrupted", file=sys.stderr)
+            return INTERRUPTED
+
+    app.run(guarded, flags_parser=parse)
+
+
+def _publish_flags(main, command_flags):
+    """Lets absl parse the command's flags and list them under --help."""
+    if command_flags is not None:
+        flags.FLAGS.append_flag_values(command_flags)
+        own = [command_flags[flag_name] for flag_name in command_flags]
+    else:
+        own = flags.FLAGS.get_key_flags_for_module(main.__module__)
+    # absl looks for both under the script, which for an installed command is
+    # not the module that defines them.
+    for flag in own:
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+    sys.modules["__main__"].__doc__ = sys.modules[main.__module__].__doc__
+
+
+def _check_positional(arguments, positional):
+    if len(arguments) != len(positional):
+        expected = " ".join(name.upper() for name in positional) or "none"
+        raise ValueError(
+            f"arguments without a flag must be: {expected}. "
+            f"Received: {' '.join(arguments) or 'none'}"
+        )
+
+
+def _report(name, error) -> int:
+    logging.debug("The traceback, because of --verbosity:", exc_info=True)
+    message = " ".join(str(error).split()) or type(error).__name__
+    print(f"{name}: {message}", file=sys.stderr)
+    return USER_ERROR

@@ -1,0 +1,156 @@
+"""Which images has a dataset of TensorFlow Datasets (TFDS)?"""
+
+import difflib
+import re
+import textwrap
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from absl import logging
+
+from bagnet_tf.datasets import base, labels
+
+_OTHER_SOURCES = ("glyphs", "folder:PATH")
+
+
+class TfdsSource(base.ImageSource):
+    """A TFDS dataset with a feature for images and one for class labels.
+
+    Images stay encoded. The features used are those called `image` and
+    `label`, else those that TFDS names as supervised keys, else the only ones
+    of their type.
+    """
+
+    def __init__(self, name: str, data_dir: str | None = None):
+        """Opens the dataset; downloads and prepares it if it is not on disk.
+
+        Args:
+            name: A TFDS name, `dataset[/config][:version]`.
+            data_dir: The folder of TFDS datasets; by default that of TFDS.
+
+        Raises:
+            ValueError: If the name is unknown, or the dataset has no feature
+                for images or none for class labels.
+            FileNotFoundError: If it is neither on disk nor to be had.
+        """
+        self.name = name
+        self._builder = _builder(name, data_dir)
+        # Checked before the download, which may be large.
+        self._image = _feature_name(self._builder.info, name, "image")
+        self._label = _feature_name(self._builder.info, name, "label")
+        _prepare(self._builder, name)
+        feature = self._builder.info.features[self._label]
+        self.labels = labels.in_words(
+            feature.int2str(index) for index in range(feature.num_classes)
+        )
+
+    def split_sizes(self) -> dict[str, int]:
+        """Returns the number of examples of each split, by split name."""
+        splits = self._builder.info.splits
+        return {name: info.num_examples for name, info in splits.items()}
+
+    def dataset(self, split: str) -> tf.data.Dataset:
+        """Returns the examples of `split`; see `ImageSource.dataset`."""
+        base.read_ranges(split, self.split_sizes())
+        image, label = self._image, self._label
+        examples = self._builder.as_dataset(
+            split=split,
+            shuffle_files=False,
+            decoders=tfds.decode.PartialDecoding(
+                {image: True, label: True},
+                decoders={image: tfds.decode.SkipDecoding()},
+            ),
+            read_config=tfds.ReadConfig(
+                add_tfds_id=True,
+                try_autocache=False,
+                # One file after the other: the order does not depend on how
+                # the dataset is cut into files.
+                interleave_cycle_length=1,
+            ),
+        )
+        return examples.map(
+            lambda example: {
+                "image": example[image],
+                "label": example[label],
+                "id": example["tfds_id"],
+            },
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+
+
+def _builder(name, data_dir):
+    """Returns the TFDS builder of a name; it need not be on disk yet."""
+    try:
+        return tfds.builder(name, data_dir=data_dir)
+    # TFDS raises ValueError, AssertionError and others for a wrong name.
+    except Exception as error:
+        known = tfds.list_builders(with_community_datasets=False)
+        dataset = re.split("[/:]", name)[0]
+        if dataset in known:
+            raise ValueError(
+                "name must have a configuration and version that TFDS knows. "
+                f"Received: name={name!r} ({_one_line(error)})"
+            ) from error
+        close = difflib.get_close_matches(dataset, [*known, "glyphs"], n=5)
+        hint = f" Close names: {', '.join(close)}." if close else ""
+        raise ValueError(
+            "name must be a TFDS dataset (tensorflow.org/datasets/catalog), "
+            f"{' or '.join(_OTHER_SOURCES)}.{hint} Received: name={name!r}"
+        ) from error
+
+
+def _prepare(builder, name):
+    """Downloads and prepares a dataset that is not on disk."""
+    if builder.is_prepared():
+        return
+    folder = builder.data_path
+    logging.warning("Downloading and preparing %s in %s.", name, folder)
+    try:
+        builder.download_and_prepare()
+    # Whatever goes wrong: network, disk, manual download, missing package.
+    except Exception as error:
+        raise FileNotFoundError(
+            f"Dataset {name!r} is not in {str(folder)!r} and cannot be "
+            f"prepared there ({_one_line(error)}). Give the data_dir that has "
+            "it, or see tensorflow.org/datasets/catalog/"
+            f"{builder.name} for what to download."
+        ) from error
+
+
+def _feature_name(info, name, role):
+    """Returns the name of the feature in the role `"image"` or `"label"`."""
+    found = [
+        key
+        for key, feature in dict(info.features or {}).items()
+        if (_is_image if role == "image" else _is_label)(feature)
+    ]
+    for key in (role, *(info.supervised_keys or ())):
+        if key in found:
+            return key
+    if len(found) == 1:
+        return found[0]
+    kind = "uint8 image" if role == "image" else "class label"
+    features = ", ".join(
+        f"{key} ({type(feature).__name__})"
+        for key, feature in dict(info.features or {}).items()
+    )
+    raise ValueError(
+        f"name must be a dataset with one {kind} feature; this one has "
+        f"{features or 'no features'}. Received: name={name!r}"
+    )
+
+
+def _is_image(feature):
+    return (
+        isinstance(feature, tfds.features.Image)
+        and feature.np_dtype == np.uint8
+    )
+
+
+def _is_label(feature):
+    return isinstance(feature, tfds.features.ClassLabel)
+
+
+def _one_line(error):
+    return textwrap.shorten(str(error), 240, placeholder=" ...")

@@ -1,0 +1,107 @@
+"""Where does each part of an explanation's picture go? Arithmetic only.
+
+All places are known before anything is drawn, in whole pixels of the picture,
+so that nothing overlaps and a panel shows each pixel of the model's input as
+a whole number of pixels.
+"""
+
+import dataclasses
+
+from bagnet_tf.geometry import Box
+
+MARGIN = 36
+LINE = 34
+TITLE_SIZE = 118
+CAPTION_LINE = 27
+
+_COLUMNS = 4
+_PANEL_SIZE = 448
+_PANEL_TITLE = 72
+_GAP = 28
+_COLOUR_BAR_WIDTH = 28
+_COLOUR_BAR_ROOM = 160
+_TILE_SIZE = 150
+_TILE_CAPTION = 84
+_STRIP_TITLE = 84
+_FOOTER_LINES = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """Title; panels in rows of four, colour bar beside; strip of tiles; footer.
+
+    Attributes:
+        image_shape: (height, width) of the image that panels show, pixels.
+        num_panels: Number of panels.
+        num_tiles: Number of tiles in the strip.
+    """
+
+    image_shape: tuple[int, int]
+    num_panels: int
+    num_tiles: int
+
+    @property
+    def panel_shape(self) -> tuple[int, int]:
+        """(height, width) of a panel: the image, enlarged a whole number."""
+        larger = max(self.image_shape)
+        scale = max(1, round(_PANEL_SIZE / larger))
+        if larger > 1.5 * _PANEL_SIZE:
+            scale = _PANEL_SIZE / larger
+        height, width = (round(side * scale) for side in self.image_shape)
+        return height, width
+
+    @property
+    def width(self) -> int:
+        """Width of the picture."""
+        columns = min(self.num_panels, _COLUMNS)
+        inner = columns * (self.panel_shape[1] + _GAP) + _COLOUR_BAR_ROOM
+        return inner + 2 * MARGIN
+
+    @property
+    def height(self) -> int:
+        """Height of the picture."""
+        return self.footer_top + _FOOTER_LINES * LINE + MARGIN // 2
+
+    @property
+    def strip_top(self) -> int:
+        """Where the strip's heading begins."""
+        return self._panel_row(-(-self.num_panels // _COLUMNS))
+
+    @property
+    def footer_top(self) -> int:
+        """Where the footer begins."""
+        return self._tile_row(-(-self.num_tiles // self._tiles_a_row))
+
+    @property
+    def colour_bar(self) -> Box:
+        """Place of the colour bar: to the right of the first row."""
+        top = self._panel_row(0) + _PANEL_TITLE
+        left = self.width - MARGIN - _COLOUR_BAR_ROOM
+        bottom = top + self.panel_shape[0]
+        return Box(top, left, bottom, left + _COLOUR_BAR_WIDTH)
+
+    def panel(self, place: int) -> Box:
+        """Place of a panel's image; its heading stands in two lines above."""
+        row, column = divmod(place, _COLUMNS)
+        height, width = self.panel_shape
+        top = self._panel_row(row) + _PANEL_TITLE
+        left = MARGIN + column * (width + _GAP)
+        return Box(top, left, top + height, left + width)
+
+    def tile(self, place: int) -> Box:
+        """Place of a tile's image; its caption stands in two lines below."""
+        row, column = divmod(place, self._tiles_a_row)
+        top = self._tile_row(row)
+        left = MARGIN + column * (_TILE_SIZE + _GAP)
+        return Box(top, left, top + _TILE_SIZE, left + _TILE_SIZE)
+
+    @property
+    def _tiles_a_row(self) -> int:
+        return (self.width - 2 * MARGIN + _GAP) // (_TILE_SIZE + _GAP)
+
+    def _panel_row(self, row: int) -> int:
+        return TITLE_SIZE + row * (_PANEL_TITLE + self.panel_shape[0] + _GAP)
+
+    def _tile_row(self, row: int) -> int:
+        rows = row * (_TILE_SIZE + _TILE_CAPTION)
+        return self.strip_top + _STRIP_TITLE + rows

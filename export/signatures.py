@@ -1,0 +1,230 @@
+"""Which functions does an exported model offer, under which names?
+
+Every function starts from an image as a person has it, RGB 0-255: the
+normalisation is inside. The logits always come from the pooled features, so
+that their equality with the mean of the patch logits remains a real check.
+"""
+
+import keras
+import tensorflow as tf
+
+from bagnet_tf.evidence import patch_logits_model
+from bagnet_tf.models import (
+    CLASSIFIER_LAYER,
+    NORMALIZATION_LAYER,
+    POOLING_LAYER,
+)
+from bagnet_tf.preprocessing import decode_image, evaluation_image
+
+# Not "serve": with a signature of that name the LiteRT converter drops the
+# others.
+SERVING_DEFAULT = "serving_default"
+PATCH_LOGITS = "patch_logits"
+IMAGE_BYTES = "image_bytes"
+CLASS_EVIDENCE = "class_evidence"
+
+
+class InferenceGraph:
+    """The parts of a BagNet from which every signature is put together.
+
+    Attributes:
+        features: A `tf.function` from `image` (batch, height, width, 3),
+            float32, RGB 0-255, to the last feature map
+            (batch, rows, cols, channels). One trace serves all signatures.
+        pooling: The layer that averages over the grid.
+        classifier: The layer that makes logits of features.
+        image_spec: What `features` takes; sides are unknown where the model
+            takes any size.
+    """
+
+    def __init__(self, model: keras.Model):
+        """Takes a model apart.
+
+        Args:
+            model: A BagNet with a classifier and `include_preprocessing`.
+
+        Raises:
+            ValueError: If `model` is anything else.
+        """
+        patch_logits_model(model)  # Refuses a model without a classifier.
+        if NORMALIZATION_LAYER not in [layer.name for layer in model.layers]:
+            raise ValueError(
+                "model must normalise its input itself "
+                "(include_preprocessing=True): exported files take RGB 0-255. "
+                f"Received: model={model.name!r} without "
+                f"{NORMALIZATION_LAYER!r}"
+            )
+        self.model = model
+        self.pooling = model.get_layer(POOLING_LAYER)
+        self.classifier = model.get_layer(CLASSIFIER_LAYER)
+        self.image_spec = tf.TensorSpec(
+            (None, *model.input_shape[1:]), tf.float32, name="image"
+        )
+        features_model = keras.Model(model.input, self.pooling.input)
+        self.features = tf.function(
+            lambda image: features_model(image, training=False),
+            input_signature=[self.image_spec],
+        )
+
+    def predict(self, image):
+        """Everything that the network says of a batch of images."""
+        features = self.features(image)
+        logits = self.classifier(self.pooling(features))
+        return {
+            "logits": logits,
+            "patch_logits": self.classifier(features),
+            "probabilities": tf.nn.softmax(logits),
+        }
+
+    def class_evidence(self, image, class_ids):
+        """Patch logits of the asked classes, all that is computed of them."""
+        features = self.features(image)
+        kernel = tf.gather(self.classifier.kernel.value, class_ids, axis=1)
+        bias = tf.gather(self.classifier.bias.value, class_ids)  # (batch, k)
+        features = tf.cast(features, kernel.dtype)
+        evidence = tf.einsum("nrcf,fnk->nrck", features, kernel)
+        return {"class_evidence": evidence + bias[:, None, None, :]}
+
+
+class Weights(tf.Module):
+    """The weights of a model, as TensorFlow tracks them in a SavedModel.
+
+    Attributes:
+        variables: All weights, moving statistics included.
+        trainable_variables: Those that a gradient step changes.
+    """
+
+    # tf.Module has read-only properties of these names.
+    variables = None
+    trainable_variables = None
+
+    def __init__(self, model: keras.Model):
+        """Takes hold of the variables of `model`."""
+        super().__init__()
+        # The values: TensorFlow does not track Keras's own variables, and
+        # without them the weights would be missing in the file.
+        self.variables = [v.value for v in model.variables]
+        self.trainable_variables = [v.value for v in model.trainable_variables]
+
+
+class ReusableModel(Weights):
+    """A network as TF Hub's reusable SavedModel: callable and trainable.
+
+    `module(image, training=False)` gives logits (batch, classes).
+    `training=True` normalises by the statistics of the batch and updates the
+    moving ones. Both are traced.
+
+    Attributes:
+        regularization_losses: Empty: weight decay is the optimizer's.
+    """
+
+    def __init__(self, graph: InferenceGraph):
+        """Traces the calls of a BagNet."""
+        super().__init__(graph.model)
+        training_model = patch_logits_model(graph.model)
+
+        @tf.function
+        def call(image, training=False):
+            if training:
+                return training_model(image, training=True)["logits"]
+            return graph.predict(image)["logits"]
+
+        for training in (False, True):
+            call.get_concrete_function(graph.image_spec, training=training)
+        self.regularization_losses = []
+        self.__call__ = call
+
+
+def saved_model_signatures(
+    graph: InferenceGraph, image_size: tuple[int, int]
+) -> dict:
+    """The signatures of a SavedModel.
+
+    Args:
+        graph: The parts of the model.
+        image_size: (height, width) to which `image_bytes` brings photos,
+            pixels.
+
+    Returns:
+        Concrete functions by signature name. `image` is float32
+        (batch, height, width, 3), RGB 0-255, of any size where `model` takes
+        any size:
+
+        - `serving_default`: `image` -> `logits`, `probabilities`, both
+          (batch, classes).
+        - `patch_logits`: `image` -> the same and `patch_logits`
+          (batch, rows, cols, classes).
+        - `image_bytes`: `image_bytes`, encoded JPEG, PNG, GIF or BMP files,
+          string (batch,) -> the same and the decoded `image`, uint8
+          (batch, *image_size, 3).
+        - `class_evidence`: `image` and `class_ids`, int32 (batch, k) ->
+          `class_evidence` (batch, rows, cols, k), the patch logits of these
+          classes only.
+    """
+    image = graph.image_spec
+    return {
+        SERVING_DEFAULT: _trace(
+            lambda image: _without(graph.predict(image), "patch_logits"), image
+        ),
+        PATCH_LOGITS: _trace(graph.predict, image),
+        IMAGE_BYTES: _trace(
+            _bytes_predictor(graph, image_size),
+            tf.TensorSpec((None,), tf.string, name="image_bytes"),
+        ),
+        CLASS_EVIDENCE: _trace(
+            graph.class_evidence,
+            image,
+            tf.TensorSpec((None, None), tf.int32, name="class_ids"),
+        ),
+    }
+
+
+def litert_signatures(
+    graph: InferenceGraph, image_size: tuple[int, int]
+) -> dict:
+    """The signatures of a LiteRT file: one image of one size.
+
+    Args:
+        graph: The parts of the model.
+        image_size: (height, width) of the input, pixels.
+
+    Returns:
+        Concrete functions by signature name; `image` is float32
+        (1, *image_size, 3), RGB 0-255:
+
+        - `serving_default`: `image` -> `logits` (1, classes).
+        - `patch_logits`: `image` -> `logits` and `patch_logits`
+          (1, rows, cols, classes).
+    """
+    image = tf.TensorSpec((1, *image_size, 3), tf.float32, name="image")
+    return {
+        SERVING_DEFAULT: _trace(
+            lambda image: {"logits": graph.predict(image)["logits"]}, image
+        ),
+        PATCH_LOGITS: _trace(
+            lambda image: _without(graph.predict(image), "probabilities"), image
+        ),
+    }
+
+
+def _trace(function, *specs):
+    return tf.function(function).get_concrete_function(*specs)
+
+
+def _without(outputs: dict, name: str) -> dict:
+    return {key: value for key, value in outputs.items() if key != name}
+
+
+def _bytes_predictor(graph, image_size):
+    def decode(encoded):
+        return evaluation_image(decode_image(encoded), image_size)
+
+    def predict_bytes(image_bytes):
+        image = tf.map_fn(
+            decode,
+            image_bytes,
+            fn_output_signature=tf.TensorSpec((*image_size, 3), tf.uint8),
+        )
+        return {**graph.predict(tf.cast(image, tf.float32)), "image": image}
+
+    return predict_bytes

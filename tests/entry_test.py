@@ -1,0 +1,112 @@
+"""Commands end with one line and an exit status, not with a traceback."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+from absl.testing import absltest, parameterized
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+_COMMAND = '''
+"""What the probe is for."""
+from absl import flags
+from bagnet_tf.commands.entry import run_command
+
+OWN = flags.FlagValues()
+MODEL = flags.DEFINE_string(
+    "model", None, "The file.", required=True, flag_values=OWN
+)
+
+def main(*names):
+    if MODEL.value == "value":
+        raise ValueError("model must be good.\\nReceived: model='value'")
+    if MODEL.value == "missing":
+        open("/no/such/file")
+    if MODEL.value == "exists":
+        raise FileExistsError("output exists")
+    if MODEL.value == "bug":
+        raise TypeError("a bug")
+    if MODEL.value == "interrupt":
+        raise KeyboardInterrupt
+    if MODEL.value == "mismatch":
+        return 1
+    print("ran", MODEL.value, *names)
+
+run_command(main, "probe", OWN, positional=POSITIONAL)
+'''
+
+
+def _run(*arguments, positional=()):
+    source = _COMMAND.replace("POSITIONAL", repr(positional))
+    return subprocess.run(
+        [sys.executable, "-c", source, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(_ROOT)},
+    )
+
+
+class RunCommandTest(parameterized.TestCase):
+    def test_success_is_status_0(self):
+        result = _run("--model=good")
+        self.assertEqual(
+            (result.returncode, result.stdout, result.stderr),
+            (0, "ran good\n", ""),
+        )
+
+    def test_the_status_of_main_is_the_exit_status(self):
+        self.assertEqual(_run("--model=mismatch").returncode, 1)
+
+    @parameterized.named_parameters(
+        ("value", "--model=value", "Received: model='value'"),
+        ("missing_file", "--model=missing", "/no/such/file"),
+        ("existing_file", "--model=exists", "output exists"),
+        ("unknown_flag", "--modle=x", "modle"),
+        ("required_flag", "--verbosity=0", "--model must have a value"),
+    )
+    def test_a_mistake_is_one_line_and_status_2(self, argument, expected):
+        result = _run(argument)
+        self.assertEqual((result.returncode, result.stdout), (2, ""))
+        self.assertStartsWith(result.stderr, "probe: ")
+        self.assertIn(expected, result.stderr)
+        self.assertLen(result.stderr.splitlines(), 1)
+
+    def test_verbosity_1_adds_the_traceback(self):
+        result = _run("--model=value", "--verbosity=1")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("Traceback", result.stderr)
+
+    def test_a_bug_keeps_its_traceback(self):
+        result = _run("--model=bug")
+        self.assertIn("TypeError: a bug", result.stderr)
+        self.assertIn("Traceback", result.stderr)
+        self.assertEqual(result.returncode, 1)
+
+    def test_interrupt_is_status_130(self):
+        result = _run("--model=interrupt")
+        self.assertEqual(result.returncode, 130)
+        self.assertEqual(result.stderr, "probe: interrupted\n")
+
+    def test_positional_arguments_reach_main(self):
+        result = _run("hits", "--model=good", positional=("experiment",))
+        self.assertEqual(result.stdout, "ran good hits\n")
+
+    @parameterized.named_parameters(
+        ("unexpected", (), ("--model=good", "extra"), "extra"),
+        ("missing", ("experiment",), ("--model=good",), "EXPERIMENT"),
+    )
+    def test_wrong_positional_arguments(self, positional, arguments, expected):
+        result = _run(*arguments, positional=positional)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn(expected, result.stderr)
+
+    def test_help_names_purpose_and_flags(self):
+        result = _run("--help")
+        self.assertEqual(result.returncode, 0)
+        self.assertIn("What the probe is for.", result.stdout)
+        self.assertIn("--model", result.stdout)
+
+
+if __name__ == "__main__":
+    absltest.main()

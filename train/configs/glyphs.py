@@ -1,0 +1,37 @@
+"""A small BagNet-17 on the built-in glyphs: minutes on two CPU cores.
+
+Command:
+    python -m train.main --config=glyphs --workdir=runs/glyphs
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The configuration."""
+    config = ml_collections.ConfigDict()
+    config.seed = 0
+
+    config.dataset = "glyphs"
+    config.train_split = "train[:95%]"
+    config.holdout_split = "train[95%:]"  # Chooses the best epoch.
+    config.eval_split = "validation"  # Reported; chooses nothing.
+
+    config.architecture = "bagnet17"
+    config.width = 0.25
+
+    config.image_size = 64  # The glyphs' own size, pixels.
+    config.eval_image_size = 64
+    config.min_crop_area = 1.0  # No cropping.
+    config.random_flip = False  # A mirrored glyph may be another one.
+
+    config.epochs = 8
+    config.batch_size = 64
+    config.learning_rate = 0.1  # At the end of the warm-up.
+    config.warmup_epochs = 1
+    config.momentum = 0.9
+    config.nesterov = True
+    config.weight_decay = 5e-4  # Decoupled: scaled by the learning rate.
+    config.label_smoothing = 0.0
+    config.bfloat16 = False  # oneDNN's automatic mixed precision (CPU).
+    return config

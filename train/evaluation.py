@@ -1,0 +1,112 @@
+"""How well does a model do on a split? Decisions, and evidence on masks."""
+
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from bagnet_tf.datasets import ImageSource
+from bagnet_tf.evidence import class_centred, patch_logits_model
+from bagnet_tf.geometry import geometry_of
+from bagnet_tf.localization import mask_at_centres, strongest_patch_hits
+
+from .pipeline import evaluation_batches
+from .scores import ClassificationScores
+
+
+def evaluate_model(
+    model: keras.Model,
+    source: ImageSource,
+    split: str,
+    image_size: tuple[int, int],
+    batch_size: int = 64,
+) -> dict:
+    """Scores a model on a split under the evaluation transform.
+
+    Args:
+        model: A BagNet whose classes are those of the source.
+        source: Where the photos come from.
+        split: Which of them, in TFDS's slicing grammar.
+        image_size: (height, width) of the input, pixels.
+        batch_size: Photos a step; it changes the speed only.
+
+    Returns:
+        What `ClassificationScores.result` gives and, where the source has
+        masks, `evidence_hits` (see `_HitScores.result`).
+
+    Raises:
+        ValueError: If model and source have different numbers of classes.
+    """
+    classes = model.output_shape[-1]
+    if classes != len(source.labels):
+        raise ValueError(
+            f"dataset {source.name!r} has {len(source.labels)} classes, but "
+            f"the model has {classes}"
+        )
+    scores = ClassificationScores(classes)
+    hits = _HitScores(model) if source.has_masks else None
+    predict = tf.function(patch_logits_model(model) if hits else model)
+    batches = evaluation_batches(source, split, image_size, batch_size)
+    steps = -(-source.num_examples(split) // batch_size)
+    progress = keras.utils.Progbar(steps) if sys.stdout.isatty() else None
+    for batch in batches:
+        outputs = predict(batch["image"], training=False)
+        logits = (outputs["logits"] if hits else outputs).numpy()
+        labels = batch["label"].numpy()
+        scores.update(logits, labels)
+        if hits:
+            hits.update(outputs["patch_logits"].numpy(), logits, batch)
+        if progress:
+            progress.add(1)
+    result = scores.result()
+    if hits:
+        result["evidence_hits"] = hits.result()
+    return result
+
+
+class _HitScores:
+    """How often the strongest patch's centre lies in the true mask."""
+
+    def __init__(self, model: keras.Model):
+        self._geometry = geometry_of(model)
+        # The same architecture with new random weights.
+        self._untrained = tf.function(
+            patch_logits_model(keras.models.clone_model(model))
+        )
+        self._count = 0
+        self._sums = dict.fromkeys(("rate", "chance", "centre", "untrained"), 0)
+
+    def update(self, patch_logits, logits, batch):
+        """Counts the correctly classified images of a batch."""
+        labels = batch["label"].numpy()
+        correct = logits.argmax(axis=-1) == labels
+        if not correct.any():
+            return
+        masks = batch["mask"].numpy()[correct]
+        labels = labels[correct]
+        images = tf.boolean_mask(batch["image"], correct)
+        untrained = self._untrained(images, training=False)["patch_logits"]
+        rows, cols = patch_logits.shape[1:3]
+        inside = mask_at_centres(masks, (rows, cols), self._geometry)
+        self._count += len(labels)
+        self._sums["rate"] += self._hits(patch_logits[correct], labels, masks)
+        self._sums["chance"] += inside.mean(axis=(1, 2)).sum()
+        self._sums["centre"] += inside[:, rows // 2, cols // 2].sum()
+        self._sums["untrained"] += self._hits(untrained.numpy(), labels, masks)
+
+    def _hits(self, patch_logits, labels, masks):
+        centred = class_centred(patch_logits)
+        evidence = centred[np.arange(len(labels)), :, :, labels]
+        return strongest_patch_hits(evidence, masks, self._geometry).sum()
+
+    def result(self) -> dict:
+        """`count` of correctly classified images, and over them the hit rates.
+
+        `rate` of this model's class-centred evidence of the true class,
+        `chance` of a random patch, `centre` of the patch in the middle, and
+        `untrained` of the same network with random weights.
+        """
+        count = max(self._count, 1)
+        rates = {key: float(total / count) for key, total in self._sums.items()}
+        return {"count": self._count, **rates}

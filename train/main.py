@@ -1,0 +1,101 @@
+"""Trains a BagNet.
+
+Examples:
+    python -m train.main --config=glyphs --workdir=runs/glyphs
+    python -m train.main --config=imagenette --workdir=runs/imagenette \
+        --data_dir=~/tensorflow_datasets --config.epochs=8
+
+Running it again with the same configuration resumes. Exit status: 0 when all
+epochs are done, 2 for a mistake in the arguments, 130 when it was stopped by
+Ctrl-C or SIGTERM and can be resumed.
+"""
+
+import pathlib
+import sys
+
+from absl import flags, logging
+from ml_collections import config_flags
+
+from bagnet_tf.commands.entry import INTERRUPTED, run_command
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config",
+    None,
+    "A configuration: a .py file, or the name of one of train/configs. "
+    "--config.KEY=VALUE changes an entry.",
+)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder for models, metrics, checkpoints and logs."
+)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder of TFDS datasets; by default TFDS's own."
+)
+_STRATEGY = flags.DEFINE_enum(
+    "strategy",
+    "auto",
+    ["auto", "one_device", "mirrored"],
+    "How to distribute: auto mirrors over local GPUs if there are several.",
+)
+flags.mark_flags_as_required(["config", "workdir"])
+
+
+def main() -> int:
+    """Trains as the flags say."""
+    from .trainer import train
+
+    logging.set_verbosity(max(logging.get_verbosity(), logging.INFO))
+    result = train(_CONFIG.value, _WORKDIR.value, _DATA_DIR.value, _strategy())
+    workdir = pathlib.Path(_WORKDIR.value)
+    if not result.finished:
+        print(
+            f"Stopped after step {result.step}. Run the same command again to "
+            "go on."
+        )
+        return INTERRUPTED
+    low, high = result.metrics["top1"]["interval95"]
+    print(
+        f"{result.metrics['split']} of {result.metrics['dataset']}: "
+        f"top-1 {result.metrics['top1']['value']:.4f} "
+        f"(95 % interval {low:.4f} to {high:.4f}, "
+        f"{result.metrics['count']} images)\n"
+        f"Model:   {workdir / 'model.keras'}\n"
+        f"Metrics: {workdir / 'metrics.json'}"
+    )
+    return 0
+
+
+def _strategy():
+    import tensorflow as tf
+
+    gpus = tf.config.list_logical_devices("GPU")
+    if _STRATEGY.value == "mirrored" or (
+        _STRATEGY.value == "auto" and len(gpus) > 1
+    ):
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+def _expand_config_name(argument: str) -> str:
+    """Turns `--config=NAME` into the path of a configuration that we ship."""
+    flag, _, value = argument.partition("=")
+    if flag.lstrip("-") != "config" or not value.isidentifier():
+        return argument
+    folder = pathlib.Path(__file__).parent / "configs"
+    path = folder / f"{value}.py"
+    if not path.is_file():
+        names = sorted(p.stem for p in folder.glob("[!_]*.py"))
+        sys.exit(
+            f"train: config must be a .py file or one of {', '.join(names)}. "
+            f"Received: config={value!r}"
+        )
+    return f"{flag}={path}"
+
+
+def run() -> None:
+    """Entry point of `bagnet-train`."""
+    sys.argv[1:] = [_expand_config_name(a) for a in sys.argv[1:]]
+    run_command(main, "train")
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,57 @@
+"""How are the weights moved? Learning-rate schedule and optimizer."""
+
+import keras
+import ml_collections
+
+
+def learning_rate_schedule(
+    config: ml_collections.ConfigDict, steps_per_epoch: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Linear warm-up, then a cosine to zero at the last step.
+
+    Raises:
+        ValueError: If the warm-up is not shorter than the training.
+    """
+    if not 0 <= config.warmup_epochs < config.epochs:
+        raise ValueError(
+            f"config.warmup_epochs must be in [0, {config.epochs}), less than "
+            f"config.epochs. Received: {config.warmup_epochs}"
+        )
+    warmup_steps = round(config.warmup_epochs * steps_per_epoch)
+    decay_steps = config.epochs * steps_per_epoch - warmup_steps
+    if not warmup_steps:
+        return keras.optimizers.schedules.CosineDecay(
+            config.learning_rate, decay_steps
+        )
+    return keras.optimizers.schedules.CosineDecay(
+        0.0,
+        decay_steps,
+        warmup_target=config.learning_rate,
+        warmup_steps=warmup_steps,
+    )
+
+
+def build_optimizer(
+    model: keras.Model,
+    schedule: keras.optimizers.schedules.LearningRateSchedule,
+    config: ml_collections.ConfigDict,
+) -> keras.optimizers.Optimizer:
+    """SGD with momentum; weight decay spares normalisation and biases.
+
+    Keras's weight decay is decoupled: a weight shrinks by
+    learning_rate * weight_decay a step, whatever its gradient.
+
+    Returns:
+        The optimizer, built for the trainable variables of `model`.
+    """
+    optimizer = keras.optimizers.SGD(
+        schedule,
+        momentum=config.momentum,
+        nesterov=config.nesterov,
+        weight_decay=config.weight_decay or None,
+    )
+    if config.weight_decay:
+        spared = [v for v in model.trainable_variables if v.name != "kernel"]
+        optimizer.exclude_from_weight_decay(var_list=spared)
+    optimizer.build(model.trainable_variables)
+    return optimizer

@@ -1,0 +1,146 @@
+"""How do photos reach the network? Input pipelines as pure functions.
+
+What a training step sees depends on (seed, epoch, step) alone, so a run that
+was stopped anywhere goes on with the same batches.
+"""
+
+import ml_collections
+import tensorflow as tf
+
+from bagnet_tf.datasets import ImageSource
+from bagnet_tf.preprocessing import decode_image, evaluation_image
+
+# Encoded images held for shuffling. TFDS stores its examples in random order,
+# so larger datasets are mixed well enough within this window.
+_SHUFFLE_BUFFER = 16_384
+
+
+def steps_per_epoch(source: ImageSource, config: ml_collections.ConfigDict):
+    """Number of whole batches in the training split; the rest is dropped.
+
+    Raises:
+        ValueError: If a batch is larger than the split.
+    """
+    count = source.num_examples(config.train_split)
+    if not 1 <= config.batch_size <= count:
+        raise ValueError(
+            f"config.batch_size must be in [1, {count}], the size of "
+            f"{config.train_split!r}. Received: {config.batch_size}"
+        )
+    return count // config.batch_size
+
+
+def training_batches(
+    source: ImageSource,
+    config: ml_collections.ConfigDict,
+    epoch: int,
+    first_step: int = 0,
+) -> tf.data.Dataset:
+    """The batches of one epoch, shuffled and augmented.
+
+    Args:
+        source: Where the photos come from.
+        config: A training configuration (see `train/configs`).
+        epoch: Which epoch, from 0.
+        first_step: The first batch of the epoch that is wanted.
+
+    Returns:
+        A dataset of images, uint8 (batch, size, size, 3), and one-hot labels,
+        float32 (batch, classes).
+    """
+    count = source.num_examples(config.train_split)
+    size = (config.image_size, config.image_size)
+
+    def augmented(index, example):
+        seed = tf.stack([config.seed, epoch * count + index])
+        image = example["image"]
+        if config.min_crop_area < 1:
+            image = _random_resized_crop(image, size, seed, config)
+        else:
+            image = evaluation_image(_decoded(image), size)
+        if config.random_flip:
+            image = tf.image.stateless_random_flip_left_right(image, seed)
+        return image, tf.one_hot(example["label"], len(source.labels))
+
+    examples = source.dataset(config.train_split).shuffle(
+        min(count, _SHUFFLE_BUFFER), seed=epoch, reshuffle_each_iteration=False
+    )
+    examples = examples.enumerate().skip(first_step * config.batch_size)
+    return (
+        examples.map(augmented, num_parallel_calls=tf.data.AUTOTUNE)
+        .batch(config.batch_size, drop_remainder=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def evaluation_batches(
+    source: ImageSource,
+    split: str,
+    image_size: tuple[int, int],
+    batch_size: int,
+) -> tf.data.Dataset:
+    """A split in its own order under the evaluation transform.
+
+    Returns:
+        A dataset of dicts: `image`, uint8 (batch, height, width, 3); `label`,
+        int64 (batch,); and, where the source has masks, `mask`, bool
+        (batch, height, width). The last batch may be smaller.
+    """
+
+    def prepared(example):
+        batch = {
+            "image": evaluation_image(_decoded(example["image"]), image_size),
+            "label": example["label"],
+        }
+        if source.has_masks:
+            mask = tf.cast(example["mask"], tf.uint8)[..., None] * 255
+            mask = evaluation_image(tf.repeat(mask, 3, axis=-1), image_size)
+            batch["mask"] = mask[..., 0] >= 128
+        return batch
+
+    return (
+        source.dataset(split)
+        .map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
+        .batch(batch_size)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def _decoded(image: tf.Tensor) -> tf.Tensor:
+    """Decodes bytes; passes pixels."""
+    return decode_image(image) if image.dtype == tf.string else image
+
+
+def _random_resized_crop(image, size, seed, config):
+    """A random part of the image, resized; JPEGs are decoded there only."""
+    encoded = image.dtype == tf.string
+
+    def crop_of(shape):
+        begin, extent, _ = tf.image.stateless_sample_distorted_bounding_box(
+            shape,
+            bounding_boxes=tf.zeros((1, 0, 4)),
+            seed=seed,
+            min_object_covered=0.0,
+            aspect_ratio_range=(3 / 4, 4 / 3),
+            area_range=(config.min_crop_area, 1.0),
+            use_image_if_no_bounding_boxes=True,
+        )
+        return begin, extent
+
+    def from_jpeg():
+        begin, extent = crop_of(tf.io.extract_jpeg_shape(image))
+        window = tf.concat([begin[:2], extent[:2]], axis=0)
+        return tf.image.decode_and_crop_jpeg(image, window, channels=3)
+
+    def from_pixels():
+        pixels = _decoded(image)
+        begin, extent = crop_of(tf.shape(pixels))
+        return tf.slice(pixels, begin, extent)
+
+    if encoded:
+        crop = tf.cond(tf.io.is_jpeg(image), from_jpeg, from_pixels)
+    else:
+        crop = from_pixels()
+    crop.set_shape((None, None, 3))
+    resized = tf.image.resize(crop, size, antialias=True)
+    return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)

@@ -1,0 +1,114 @@
+"""What does a run leave on disk? The files of one working directory."""
+
+import json
+import pathlib
+import platform
+from collections.abc import Mapping
+
+import keras
+import ml_collections
+import tensorflow as tf
+
+from bagnet_tf.model_info import ModelInfo
+from bagnet_tf.version import __version__
+
+
+class Workdir:
+    """The folder of one run.
+
+    Holds `config.json`, `history.jsonl` (a line an epoch), `metrics.json`,
+    `model.keras` (best on the held-out part), `last.keras`, a JSON beside
+    each model, `checkpoints/` and `tensorboard/`.
+    """
+
+    def __init__(self, path: str):
+        """Names the folder; nothing is written yet."""
+        self.path = pathlib.Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.tensorboard = self.path / "tensorboard"
+        self.best_model = self.path / "model.keras"
+        self.last_model = self.path / "last.keras"
+        self._config = self.path / "config.json"
+        self._history = self.path / "history.jsonl"
+        self._metrics = self.path / "metrics.json"
+
+    def claim(self, config: ml_collections.ConfigDict) -> None:
+        """Makes the folder this configuration's, or checks that it is.
+
+        Raises:
+            ValueError: If the folder belongs to another configuration (the
+                message names the keys), or holds other files.
+        """
+        wanted = json.loads(config.to_json())
+        if self._config.is_file():
+            stored = json.loads(self._config.read_text())["config"]
+            changed = [
+                f"{key}: {stored.get(key)!r} -> {wanted.get(key)!r}"
+                for key in sorted(stored.keys() | wanted.keys())
+                if stored.get(key) != wanted.get(key)
+            ]
+            if changed:
+                raise ValueError(
+                    f"workdir {str(self.path)!r} belongs to a run of another "
+                    "configuration; choose another workdir. Changed: "
+                    + "; ".join(changed)
+                )
+            return
+        if self.path.exists() and any(self.path.iterdir()):
+            raise ValueError(
+                "workdir must be new, empty or that of an earlier run. "
+                f"Received: workdir={str(self.path)!r}"
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        _write_json(self._config, {"config": wanted, "versions": _versions()})
+
+    def history(self, epochs: int) -> list[dict]:
+        """The lines of the first `epochs` epochs; later ones are dropped.
+
+        A run that was stopped between an epoch's line and its checkpoint
+        trains that epoch again.
+        """
+        if not self._history.is_file():
+            return []
+        lines = self._history.read_text().splitlines()[:epochs]
+        self._rewrite_history(lines)
+        return [json.loads(line) for line in lines]
+
+    def append_history(self, history: list[dict]) -> None:
+        """Writes the history, one JSON line an epoch."""
+        self._rewrite_history([json.dumps(entry) for entry in history])
+
+    def save_model(
+        self, model: keras.Model, info: ModelInfo, path: pathlib.Path
+    ) -> None:
+        """Writes a model and the JSON beside it, each whole or not at all."""
+        temporary = path.with_name(f"tmp-{path.name}")
+        model.save(temporary)
+        temporary.replace(path)
+        info.save(model, path)
+
+    def save_metrics(self, metrics: Mapping) -> None:
+        """Writes `metrics.json`."""
+        _write_json(self._metrics, metrics)
+
+    def _rewrite_history(self, lines: list[str]) -> None:
+        _write_text(self._history, "".join(f"{line}\n" for line in lines))
+
+
+def _write_json(path: pathlib.Path, content: Mapping) -> None:
+    _write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def _write_text(path: pathlib.Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "bagnet_tf": __version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "python": platform.python_version(),
+    }
