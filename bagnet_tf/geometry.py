@@ -111,6 +111,8 @@ class PatchGeometry:
 
     def _touching(self, start: int, length: int, cells: int) -> tuple[int, int]:
         """Half-open range of cells along one axis that see a pixel range."""
+        if length < 1:
+            return 0, 0
         first = -((self.receptive_field - 1 - start) // self.stride)
         last = (start + length - 1) // self.stride
         first, stop = max(first, 0), min(last + 1, cells)
@@ -132,6 +134,19 @@ class PatchGeometry:
         return self.receptive_field + -(-beyond // self.stride) * self.stride
 
 
+# Words in the class names of Keras layers that move pixels or mix positions.
+_MIXERS = (
+    "Attention",
+    "Flatten",
+    "Padding",
+    "Permute",
+    "Pooling",
+    "Reshape",
+    "Transpose",
+    "UpSampling",
+)
+
+
 def geometry_of(model) -> PatchGeometry:
     """The patch geometry of a built model, read off its convolutions.
 
@@ -142,12 +157,14 @@ def geometry_of(model) -> PatchGeometry:
     Raises:
         ValueError: If the model holds layers for which no patch geometry
             exists (padded or dilated convolutions, pooling between
-            convolutions), or no convolution at all.
+            convolutions, whole models), or no convolution at all.
     """
     chain = []
     for layer in model.layers:
         kind = type(layer).__name__
-        if "Pooling" in kind and not kind.startswith("Global"):
+        mixes = any(word in kind for word in _MIXERS)
+        nested = hasattr(layer, "layers")
+        if nested or (mixes and not kind.startswith("Global")):
             raise ValueError(_no_geometry(model, layer.name))
         if not kind.endswith("Conv2D") or "_shortcut_" in layer.name:
             continue

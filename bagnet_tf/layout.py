@@ -7,12 +7,12 @@ a whole number of pixels.
 
 import dataclasses
 
-from bagnet_tf.geometry import Box
+from bagnet_tf.geometry import Box, PatchGeometry
 
 MARGIN = 36
 LINE = 34
 TITLE_SIZE = 118
-CAPTION_LINE = 27
+CAPTION_LINE = 30
 
 _COLUMNS = 4
 _PANEL_SIZE = 448
@@ -20,10 +20,31 @@ _PANEL_TITLE = 72
 _GAP = 28
 _COLOUR_BAR_WIDTH = 28
 _COLOUR_BAR_ROOM = 160
-_TILE_SIZE = 150
-_TILE_CAPTION = 84
+_TILE_SIZE = 200
+_TILE_CAPTION = 92
 _STRIP_TITLE = 84
-_FOOTER_LINES = 3
+_FOOTER_LINES = 2
+
+
+def map_extent(
+    geometry: PatchGeometry, grid_shape: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    """Where a map lies in its image: each cell about its patch's centre.
+
+    A cell is drawn as the stride x stride square in the middle of its patch,
+    so that neighbouring cells meet and none covers another.
+
+    Args:
+        geometry: Receptive field and stride.
+        grid_shape: (rows, cols) of the map.
+
+    Returns:
+        (left, right, bottom, top) as matplotlib's `imshow` takes it, pixels
+        of the image, where pixel j spans j to j + 1.
+    """
+    rim = (geometry.receptive_field - geometry.stride) / 2
+    rows, cols = (cells * geometry.stride for cells in grid_shape)
+    return rim, rim + cols, rim + rows, rim
 
 
 @dataclasses.dataclass(frozen=True)

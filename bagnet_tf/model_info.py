@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import keras
 
+from bagnet_tf.evidence import patch_logits_model
 from bagnet_tf.geometry import geometry_of
 from bagnet_tf.preprocessing import RESIZE_RULE
 
@@ -31,6 +32,11 @@ class ModelInfo:
     image_size: tuple[int, int]
     labels: tuple[str, ...]
     metrics: Mapping[str, object] = dataclasses.field(default_factory=dict)
+
+    @property
+    def has_names(self) -> bool:
+        """Whether the labels are more than `class 0`, `class 1`, ..."""
+        return self.labels != _numbered(len(self.labels))
 
     def save(self, model: keras.Model, model_path: str | os.PathLike) -> None:
         """Writes the JSON that belongs to a model file."""
@@ -83,6 +89,7 @@ def load_model(
             f"model must be a whole .keras file ({reason[0]}). "
             f"Received: model={str(model_path)!r}"
         ) from error
+    patch_logits_model(model)  # Raises if there is no classifier.
     return model, _info(model, path.with_suffix(".json"), image_size, labels)
 
 
@@ -105,13 +112,17 @@ def _info(model, json_path, image_size, labels) -> ModelInfo:
         )
     classes = model.output_shape[-1]
     if labels is None:
-        labels = stored.get("labels") or [f"class {i}" for i in range(classes)]
+        labels = stored.get("labels") or _numbered(classes)
     if len(labels) != classes:
         raise ValueError(
             f"labels must be {classes} names, one a class. "
             f"Received: {len(labels)} labels"
         )
     return ModelInfo(size, tuple(labels), stored.get("metrics", {}))
+
+
+def _numbered(classes: int) -> tuple[str, ...]:
+    return tuple(f"class {index}" for index in range(classes))
 
 
 def _read(json_path: pathlib.Path) -> dict:

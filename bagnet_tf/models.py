@@ -238,7 +238,7 @@ def _check_arguments(
             f"Received: input_shape={input_shape!r}"
         )
     receptive_field = architecture.geometry.receptive_field
-    if any(side and side < receptive_field for side in input_shape[:2]):
+    if any(s is not None and s < receptive_field for s in input_shape[:2]):
         raise ValueError(
             "input_shape must be at least the receptive field, "
             f"{receptive_field} pixels a side. "

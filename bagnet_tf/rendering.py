@@ -12,47 +12,24 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Polygon
 from matplotlib.patheffects import withStroke
 
 from bagnet_tf.evidence import Explanation
 from bagnet_tf.geometry import Box, PatchGeometry
-from bagnet_tf.layout import CAPTION_LINE, LINE, MARGIN, Layout
-
-DRAWN = "class-centred evidence, logits"
+from bagnet_tf.layout import CAPTION_LINE, LINE, MARGIN, Layout, map_extent
 
 # Diverging, readable with every kind of colour vision; red speaks for a class.
 _COLOUR_MAP = "RdBu_r"
 _SCALE_PERCENTILE = 99
 # How much the darkest pixel of the photo darkens the map above it.
-_SHADE = 0.45
+_SHADE = 0.4
 # Where no patch is centred there is no evidence; white would say "0".
-_NO_EVIDENCE = "#c4c4c4"
+_NO_EVIDENCE = {"fc": "#dddddd", "ec": "#b4b4b4", "hatch": "//"}
 _BOX_COLOUR = "#ffd500"
 _GREY = "#555555"
 
 _DPI = 150
-
-
-def map_extent(
-    geometry: PatchGeometry, grid_shape: tuple[int, int]
-) -> tuple[float, float, float, float]:
-    """Where a map lies in its image: each cell about its patch's centre.
-
-    A cell is drawn as the stride x stride square in the middle of its patch,
-    so that neighbouring cells meet and none covers another.
-
-    Args:
-        geometry: Receptive field and stride.
-        grid_shape: (rows, cols) of the map.
-
-    Returns:
-        (left, right, bottom, top) as matplotlib's `imshow` takes it, pixels
-        of the image, where pixel j spans j to j + 1.
-    """
-    rim = (geometry.receptive_field - geometry.stride) / 2
-    rows, cols = (cells * geometry.stride for cells in grid_shape)
-    return rim, rim + cols, rim + rows, rim
 
 
 def colour_limit(maps: np.ndarray) -> float:
@@ -77,8 +54,9 @@ def draw_map(
 ) -> None:
     """Draws one class's map, shaded by the photo so that one sees where.
 
-    The shading multiplies the map's colours by the photo's grey values; cells
-    are not smoothed. The rim where no patch is centred is grey.
+    The shading multiplies the map's colours by the photo's grey values, the
+    brightest being 1; cells are not smoothed. The rim where no patch is
+    centred is hatched.
 
     Args:
         axes: Where to draw; its units become pixels of the image.
@@ -87,7 +65,7 @@ def draw_map(
         geometry: Receptive field and stride of the map.
         limit: End of the symmetric colour scale, logits.
     """
-    axes.set_facecolor(_NO_EVIDENCE)
+    axes.patch.set(**_NO_EVIDENCE)
     axes.imshow(
         evidence,
         extent=map_extent(geometry, evidence.shape),
@@ -95,10 +73,10 @@ def draw_map(
         norm=Normalize(-limit, limit),
         interpolation="nearest",
     )
-    # Black with opacity 1 - grey: exactly a multiplication of the colours.
-    grey = image.astype(np.float32) @ np.float32([0.299, 0.587, 0.114]) / 255
+    # Black with an opacity is exactly a multiplication of the colours.
+    grey = image.astype(np.float32) @ np.float32([0.299, 0.587, 0.114])
     shade = np.zeros((*grey.shape, 4), np.float32)
-    shade[..., 3] = _SHADE * (1 - grey)
+    shade[..., 3] = _SHADE * (grey.max() - grey) / 255
     _draw_pixels(axes, shade)
 
 
@@ -183,17 +161,19 @@ class _Canvas:
         x, y = left / self.layout.width, 1 - top / self.layout.height
         style = {"va": "top", "parse_math": False, **style}
         artist = self.figure.text(x, y, text, **style)
-        while artist.get_window_extent(self._renderer).width > width:
-            text = text[:-2] + "…"
+        while (drawn := artist.get_window_extent(self._renderer).width) > width:
+            keep = min(len(text) - 2, int(len(text) * width / drawn))
+            text = text[:keep] + "…"
             artist.set_text(text)
 
 
 def _draw_title(canvas, explanation, labels, index, source):
     predicted = explanation.logits[index].argmax()
     probability = explanation.probabilities[index, predicted]
-    title = f"{labels[predicted]}   p = {probability:.3f}"
+    title = f"prediction: {labels[predicted]}"
+    subtitle = f"p = {probability:.3f}" + f"  ·  {source}" * bool(source)
     canvas.text(MARGIN, MARGIN // 2, title, size=17, weight="bold")
-    canvas.text(MARGIN, MARGIN // 2 + 46, source, size=11, color=_GREY)
+    canvas.text(MARGIN, MARGIN // 2 + 48, subtitle, size=12, color=_GREY)
 
 
 def _draw_input(canvas, image, patches):
@@ -201,18 +181,12 @@ def _draw_input(canvas, image, patches):
     axes = canvas.panel(0, "what the model sees", f"{width} × {height} pixels")
     _draw_pixels(axes, image)
     outline = [withStroke(linewidth=3.5, foreground="black")]
+    style = {"color": _BOX_COLOUR, "path_effects": outline, "clip_on": False}
     for patch in patches:
         top, left, bottom, right = patch.box
+        corners = ([left, right, right, left], [top, top, bottom, bottom])
         axes.add_patch(
-            Rectangle(
-                (left, top),
-                right - left,
-                bottom - top,
-                fill=False,
-                edgecolor=_BOX_COLOUR,
-                linewidth=1.7,
-                path_effects=outline,
-            )
+            Polygon(np.transpose(corners), fill=False, lw=1.7, **style)
         )
     for number, patch in enumerate(patches, start=1):
         _draw_number(axes, number, patch.box, width)
@@ -241,7 +215,7 @@ def _draw_maps(canvas, image, explanation, labels, index):
     for place, class_id in enumerate(explanation.class_ids[index]):
         probability = explanation.probabilities[index, class_id]
         logit = explanation.logits[index, class_id]
-        numbers = f"p = {probability:.3f}   logit {logit:.1f}"
+        numbers = f"p = {probability:.3f}  ·  logit {_number(logit)}"
         axes = canvas.panel(1 + place, labels[class_id], numbers)
         draw_map(axes, image, maps[..., place], explanation.geometry, limit)
     bar = canvas.figure.colorbar(
@@ -256,25 +230,26 @@ def _draw_maps(canvas, image, explanation, labels, index):
 
 def _draw_strip(canvas, image, explanation, labels, index):
     layout, patches = canvas.layout, explanation.top_patches(index)
-    centred_logit = explanation.centred_evidence[index, :, :, 0].mean()
-    headings = (
-        f"patches that speak most for {labels[explanation.class_ids[index, 0]]}",
-        "evidence in logits; share of the class-centred logit "
-        f"{centred_logit:+.2f} (all patches together: 100 %)",
+    label = labels[explanation.class_ids[index, 0]]
+    total = explanation.centred_evidence[index, :, :, 0].mean()
+    heading = f"patches that speak most for {label}"
+    caption = (
+        "evidence in logits, and share of the class-centred logit "
+        f"{_number(total, '+')} (all patches together: 100 %)"
     )
     top = layout.strip_top
-    canvas.text(MARGIN, top, headings[0], size=12, weight="bold")
-    canvas.text(MARGIN, top + LINE, headings[1], size=11)
+    canvas.text(MARGIN, top, heading, size=12, weight="bold")
+    canvas.text(MARGIN, top + LINE, caption, size=11)
     for place, patch in enumerate(patches):
         box, tile = patch.box, layout.tile(place)
         axes = canvas.axes(tile)
         _draw_pixels(axes, image[box.top : box.bottom, box.left : box.right])
-        evidence = f"{place + 1}:  {patch.evidence:+.1f}"
-        share = f"{100 * patch.share:.2f} %"
+        evidence = f"{place + 1}:  {_number(patch.evidence, '+')}"
+        share = f"{_number(100 * patch.share)} %"
         width = tile.right - tile.left
         top = tile.bottom + 6
-        canvas.text(tile.left, top, evidence, width, size=10, weight="bold")
-        canvas.text(tile.left, top + CAPTION_LINE, share, width, size=10)
+        canvas.text(tile.left, top, evidence, width, size=11, weight="bold")
+        canvas.text(tile.left, top + CAPTION_LINE, share, width, size=11)
 
 
 def _draw_footer(canvas, explanation, index):
@@ -282,7 +257,7 @@ def _draw_footer(canvas, explanation, index):
     error = explanation.relative_additivity_error[index]
     lines = (
         "Red speaks for a class and blue against it, compared with the mean "
-        f"of all {classes} classes. Grey rim: no patch is centred there.",
+        f"of the {classes} classes. Hatched: no patch is centred there.",
         "The mean of a class's patch logits is its logit: here within "
         f"{error:.0e} of the largest logit.",
     )
@@ -302,6 +277,11 @@ def _draw_pixels(axes, image):
     )
     axes.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
     axes.spines[:].set_color(_GREY)
+
+
+def _number(value, sign="-") -> str:
+    digits = ".3g" if abs(value) < 1000 else ".0f"
+    return f"{value:{sign}{digits}}".replace("-", "−")
 
 
 def _check_image(image, explanation):

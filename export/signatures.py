@@ -28,7 +28,7 @@ class InferenceGraph:
     """The parts of a BagNet from which every signature is put together.
 
     Attributes:
-        features: A `tf.function` from `image` (batch, height, width, 3),
+        features: The concrete function from `image` (batch, height, width, 3),
             float32, RGB 0-255, to the last feature map
             (batch, rows, cols, channels). One trace serves all signatures.
         pooling: The layer that averages over the grid.
@@ -61,9 +61,9 @@ class InferenceGraph:
             (None, *model.input_shape[1:]), tf.float32, name="image"
         )
         features_model = keras.Model(model.input, self.pooling.input)
-        self.features = tf.function(
+        self.features = _trace(
             lambda image: features_model(image, training=False),
-            input_signature=[self.image_spec],
+            self.image_spec,
         )
 
     def predict(self, image):
@@ -123,10 +123,16 @@ class ReusableModel(Weights):
         super().__init__(graph.model)
         training_model = patch_logits_model(graph.model)
 
-        @tf.function
+        # Concrete, because TensorFlow traces `call` again while it saves.
+        train = _trace(
+            lambda image: training_model(image, training=True)["logits"],
+            graph.image_spec,
+        )
+
+        @tf.function(autograph=False)
         def call(image, training=False):
             if training:
-                return training_model(image, training=True)["logits"]
+                return train(image)
             return graph.predict(image)["logits"]
 
         for training in (False, True):
@@ -208,7 +214,8 @@ def litert_signatures(
 
 
 def _trace(function, *specs):
-    return tf.function(function).get_concrete_function(*specs)
+    traced = tf.function(function, autograph=False)
+    return traced.get_concrete_function(*specs)
 
 
 def _without(outputs: dict, name: str) -> dict:

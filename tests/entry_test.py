@@ -29,16 +29,22 @@ def main(*names):
         raise TypeError("a bug")
     if MODEL.value == "interrupt":
         raise KeyboardInterrupt
+    if MODEL.value == "tensorflow":
+        import tensorflow as tf
+        from absl import logging
+        tf.zeros(1)
+        assert logging.level_info()
     if MODEL.value == "mismatch":
         return 1
     print("ran", MODEL.value, *names)
 
-run_command(main, "probe", OWN, positional=POSITIONAL)
+run_command(main, "probe", OWN, positional=POSITIONAL, uses_tensorflow=TF)
 '''
 
 
-def _run(*arguments, positional=()):
+def _run(*arguments, positional=(), uses_tensorflow=False):
     source = _COMMAND.replace("POSITIONAL", repr(positional))
+    source = source.replace("TF)", f"{uses_tensorflow})")
     return subprocess.run(
         [sys.executable, "-c", source, *arguments],
         capture_output=True,
@@ -100,6 +106,11 @@ class RunCommandTest(parameterized.TestCase):
         result = _run(*arguments, positional=positional)
         self.assertEqual(result.returncode, 2)
         self.assertIn(expected, result.stderr)
+
+    def test_tensorflow_is_quiet(self):
+        result = _run("--model=tensorflow", uses_tensorflow=True)
+        self.assertEqual(result.returncode, 0)
+        self.assertEqual(result.stderr, "")
 
     def test_help_names_purpose_and_flags(self):
         result = _run("--help")

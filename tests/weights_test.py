@@ -202,6 +202,10 @@ class LoadTest(parameterized.TestCase):
         entries = _small_state_dict() | {"layer5.0.conv1.weight": np.zeros(3)}
         self.assert_refused(entries, "1 unexpected (layer5.0.conv1.weight)")
 
+    def test_classifier_of_the_other_layout_is_extra(self):
+        entries = _small_state_dict() | {"output.bias": np.zeros(5)}
+        self.assert_refused(entries, "1 unexpected (output.bias)")
+
     def test_misshaped_entries(self):
         entries = _small_state_dict() | {"fc.bias": np.zeros((6,))}
         self.assert_refused(

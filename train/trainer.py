@@ -4,9 +4,7 @@ Not `Model.fit`: it fails under multi-worker strategies. A run can be stopped
 at any step and goes on where it was.
 """
 
-import contextlib
 import dataclasses
-import signal
 import sys
 import time
 
@@ -24,6 +22,8 @@ from bagnet_tf.models import BagNet
 from .evaluation import evaluate_model
 from .optimization import build_optimizer, learning_rate_schedule
 from .pipeline import steps_per_epoch, training_batches
+from .signals import stop_on_signals
+from .step import automatic_bfloat16, train_step
 from .twin import copy_back, training_twin
 from .workdir import Workdir
 
@@ -67,7 +67,7 @@ def train(
             another one.
     """
     run = _Run(config, workdir, data_dir, strategy)
-    with _stop_on_signals() as stopped:
+    with stop_on_signals() as stopped:
         while run.epoch < config.epochs and run.train_epoch(stopped):
             run.finish_epoch()
     if run.epoch < config.epochs:
@@ -97,7 +97,7 @@ class _Run:
             self._optimizer = build_optimizer(
                 self._twin, self._schedule, config
             )
-        self._train_step = _train_step(
+        self._train_step = train_step(
             self._strategy, self._twin, self._optimizer, config
         )
         self._workdir = Workdir(workdir)
@@ -154,8 +154,8 @@ class _Run:
             if progress:
                 names = ("loss", "accuracy")
                 progress.add(1, list(zip(names, values, strict=True)))
-            if stopped():
-                return self.step % self._steps == 0
+            if stopped() and self.step % self._steps:
+                return False
         seconds = time.monotonic() - start
         self._totals = {
             "loss": float(totals[0] / done),
@@ -223,7 +223,7 @@ class _Run:
 
     def report(self) -> dict:
         """Scores the best model once on the reported split."""
-        _automatic_bfloat16(False)  # The numbers are those of float32.
+        automatic_bfloat16(False)  # The numbers are those of float32.
         self._model.load_weights(self._workdir.best_model)
         scores = self._evaluate(self._config.eval_split)
         best = max(self._history, key=lambda e: e["holdout_accuracy"])
@@ -256,70 +256,11 @@ def _build_model(config, source: ImageSource) -> keras.Model:
             f"config.architecture must be one of {sorted(ARCHITECTURES)}. "
             f"Received: {config.architecture!r}"
         )
+    architecture = ARCHITECTURES[config.architecture]
+    for size in (config.image_size, config.eval_image_size):
+        architecture.geometry.grid_shape(size, size)  # Refuses small ones.
     return BagNet(
-        ARCHITECTURES[config.architecture],
+        architecture,
         classes=len(source.labels),
         width=config.width,
     )
-
-
-def _train_step(strategy, model, optimizer, config):
-    """A function of one global batch: moves the weights."""
-    _automatic_bfloat16(config.bfloat16)
-    loss_of = keras.losses.CategoricalCrossentropy(
-        from_logits=True,
-        label_smoothing=config.label_smoothing,
-        reduction=None,
-    )
-
-    def replica_step(images, labels):
-        with tf.GradientTape() as tape:
-            logits = model(images, training=True)
-            losses = loss_of(labels, logits)
-            # The mean over the global batch, in parts that add up.
-            loss = tf.reduce_sum(losses) / config.batch_size
-        variables = model.trainable_variables
-        optimizer.apply(tape.gradient(loss, variables), variables)
-        correct = keras.metrics.categorical_accuracy(labels, logits)
-        return loss, tf.reduce_sum(correct) / config.batch_size
-
-    @tf.function
-    def step(images, labels):
-        values = strategy.run(replica_step, args=(images, labels))
-        return [
-            strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
-            for value in values
-        ]
-
-    return step
-
-
-def _automatic_bfloat16(enabled: bool) -> None:
-    """Lets TensorFlow run convolutions of later graphs in bfloat16 (CPU)."""
-    tf.config.optimizer.set_experimental_options(
-        {"auto_mixed_precision_onednn_bfloat16": enabled}
-    )
-
-
-@contextlib.contextmanager
-def _stop_on_signals():
-    """Turns SIGINT and SIGTERM into a question; a second one kills as ever."""
-    received = []
-    kinds = (signal.SIGINT, signal.SIGTERM)
-    earlier = {kind: signal.getsignal(kind) for kind in kinds}
-
-    def restore():
-        for kind, handler in earlier.items():
-            signal.signal(kind, handler)
-
-    def handle(kind, _):
-        received.append(kind)
-        logging.warning("Stopping after this step; the run can be resumed.")
-        restore()
-
-    for kind in kinds:
-        signal.signal(kind, handle)
-    try:
-        yield lambda: bool(received)
-    finally:
-        restore()

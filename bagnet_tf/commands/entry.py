@@ -1,12 +1,16 @@
 """How does every command start, and how does it end? One way for all.
 
 A mistake of the user's is one line on stderr and exit status 2, without a
-traceback. Import this module before TensorFlow: it silences TensorFlow's C++
-log, unless TF_CPP_MIN_LOG_LEVEL is set.
+traceback. So that this line is not lost among others, TensorFlow's own
+messages are held back: import this module before TensorFlow, and TensorFlow
+not before `main` runs. `--verbosity=1` shows all, with TF_CPP_MIN_LOG_LEVEL=0
+even more.
 """
 
+import contextlib
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 
 from absl import app, flags, logging
@@ -22,6 +26,7 @@ def run_command(
     name: str,
     command_flags: flags.FlagValues | None = None,
     positional: Sequence[str] = (),
+    uses_tensorflow: bool = True,
 ) -> None:
     """Parses the command line, runs `main` and exits.
 
@@ -38,6 +43,7 @@ def run_command(
             on `flags.FLAGS`. Commands with flags of their own can be imported
             together although they share names such as `--model`.
         positional: Names of the arguments without a flag, all required.
+        uses_tensorflow: Whether to import TensorFlow, quietly, before `main`.
 
     Example:
         >>> _FLAGS = flags.FlagValues()
@@ -63,6 +69,7 @@ def run_command(
 
     def guarded(argv):
         try:
+            _quieten_tensorflow(uses_tensorflow)
             return main(*argv[1:])
         except (ValueError, OSError) as error:
             return _report(name, error)
@@ -85,6 +92,42 @@ def _publish_flags(main, command_flags):
     for flag in own:
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     sys.modules["__main__"].__doc__ = sys.modules[main.__module__].__doc__
+
+
+def _quieten_tensorflow(imports: bool):
+    if logging.level_debug():
+        return
+    logging.get_absl_logger().addFilter(
+        lambda record: (
+            record.levelno > logging.converter.STANDARD_INFO
+            or f"{os.sep}tensorflow{os.sep}" not in record.pathname
+        )
+    )
+    if imports and "tensorflow" not in sys.modules:
+        # TensorFlow's C++ code writes some lines before it reads
+        # TF_CPP_MIN_LOG_LEVEL, and an error if there is no GPU.
+        with _stderr_held_back():
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def _stderr_held_back():
+    """Discards what is written to file descriptor 2, unless it fails."""
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held_back.seek(0)
+            os.write(stderr, held_back.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def _check_positional(arguments, positional):

@@ -88,9 +88,12 @@ def _builder(name, data_dir):
         known = tfds.list_builders(with_community_datasets=False)
         dataset = re.split("[/:]", name)[0]
         if dataset in known:
+            builder_class = tfds.builder_cls(dataset)
+            configs = ", ".join(builder_class.builder_configs) or "none"
             raise ValueError(
-                "name must have a configuration and version that TFDS knows. "
-                f"Received: name={name!r} ({_one_line(error)})"
+                "name must have a configuration and version that TFDS knows "
+                f"(configurations: {configs}; version: "
+                f"{builder_class.VERSION}). Received: name={name!r}"
             ) from error
         close = difflib.get_close_matches(dataset, [*known, "glyphs"], n=5)
         hint = f" Close names: {', '.join(close)}." if close else ""

@@ -1,0 +1,124 @@
+"""What can be said in numbers about the decision on one photo?
+
+The numbers of `Explanation.to_json`, and what only the photo knows: boxes in
+its own pixels, and which part of it the model saw.
+"""
+
+import dataclasses
+import math
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from bagnet_tf.evidence import Explanation
+from bagnet_tf.geometry import Box
+from bagnet_tf.preprocessing import (
+    CropTransform,
+    evaluation_transform,
+    load_photo,
+)
+from bagnet_tf.version import __version__
+
+
+@dataclasses.dataclass(frozen=True)
+class Photo:
+    """A photo and the part of it that the model sees.
+
+    Attributes:
+        path: The file, as the user named it.
+        image: The model's input, RGB, uint8 (height, width, 3).
+        transform: Where `image` lies in the photo.
+    """
+
+    path: str
+    image: np.ndarray
+    transform: CropTransform
+
+
+def read_photo(path: str | os.PathLike, image_size: tuple[int, int]) -> Photo:
+    """Reads a photo and makes the model's input of it.
+
+    Args:
+        path: An image file.
+        image_size: (height, width) of the model's input, pixels.
+
+    Returns:
+        A `Photo`.
+
+    Raises:
+        ValueError: If the file is missing or is no readable image.
+    """
+    image, transform = evaluation_transform(load_photo(path), image_size)
+    return Photo(str(path), image, transform)
+
+
+def describe(
+    photo: Photo,
+    explanation: Explanation,
+    labels: Sequence[str],
+    index: int = 0,
+) -> dict:
+    """The decision on a photo as JSON-ready values.
+
+    Args:
+        photo: From `read_photo`.
+        explanation: Of the photo's image.
+        labels: Class names, by class id.
+        index: Which image of the explanation the photo's is.
+
+    Returns:
+        A dict with the prediction, how well the evidence adds up to it, the
+        content of `Explanation.to_json`, and for each of its top patches
+        `photo_box`, in pixels of the photo. Sizes are (height, width). A
+        share that is not defined is None.
+
+    Example:
+        >>> photo = read_photo("cat.jpg", info.image_size)
+        >>> explanation = bagnet_tf.explain(model, photo.image[None])
+        >>> describe(photo, explanation, info.labels)["prediction"]["label"]
+        'cat'
+    """
+    height, width = photo.image.shape[:2]
+    to_photo = photo.transform.to_photo
+    details = explanation.to_json(index, labels)
+    del details["additivity_error"]  # Below, in words too.
+    for patch in details["top_patches"]:
+        patch["photo_box"] = to_photo(Box(**patch["box"]))._asdict()
+        # JSON has no NaN.
+        if patch["share"] is not None and math.isnan(patch["share"]):
+            patch["share"] = None
+    margin = explanation.geometry.unseen_margin(height, width)
+    return {
+        "bagnet_tf": __version__,
+        "image": photo.path,
+        "photo_size": list(photo.transform.photo_shape),
+        "input_size": [height, width],
+        "crop_in_photo": to_photo(Box(0, 0, height, width))._asdict(),
+        "unseen_margin": {"bottom": margin[0], "right": margin[1]},
+        "prediction": _prediction(explanation, labels, index),
+        "drawn": "class-centred evidence, logits",
+        "additivity": _additivity(explanation, index),
+        **details,
+    }
+
+
+def _prediction(explanation, labels, index) -> dict:
+    class_id = int(explanation.logits[index].argmax())
+    return {
+        "label": labels[class_id],
+        "class_id": class_id,
+        "probability": float(explanation.probabilities[index, class_id]),
+        "logit": float(explanation.logits[index, class_id]),
+    }
+
+
+def _additivity(explanation, index) -> dict:
+    absolute = float(explanation.additivity_error[index])
+    relative = float(explanation.relative_additivity_error[index])
+    return {
+        "statement": "The mean of a class's patch logits is its logit: here "
+        f"within {relative:.0e} of the largest logit.",
+        "absolute_error": absolute,
+        "relative_error": relative,
+    }

@@ -1,0 +1,67 @@
+"""Small BagNets for the export tests, with weights as after a training."""
+
+import dataclasses
+import functools
+import pathlib
+import tempfile
+
+import keras
+import numpy as np
+
+import bagnet_tf
+from bagnet_tf import Architecture, Stage
+from export.litert import write_litert
+
+# Two blocks: exported in a second, where a whole variant takes ten.
+TINY = Architecture("tiny", (Stage((3,), 4, 2), Stage((1,), 4, 2)))
+CLASSES = 5
+SIZE = (21, 26)
+
+
+def randomized(model: keras.Model, seed: int = 0) -> keras.Model:
+    """Gives every weight a random value, moving statistics included."""
+    generator = np.random.default_rng(seed)
+    for variable in model.variables:
+        values = generator.normal(0, 0.2, variable.shape)
+        if variable.path.endswith(("gamma", "variance")):
+            values = 1 + np.abs(values)
+        variable.assign(values.astype(np.float32))
+    return model
+
+
+def shallow(architecture: Architecture) -> Architecture:
+    """The same patches and grid from the first block of each stage alone.
+
+    All 3x3 kernels, strides and shortcuts are in first blocks.
+    """
+    stages = tuple(
+        dataclasses.replace(stage, kernel_sizes=stage.kernel_sizes[:1])
+        for stage in architecture.stages
+    )
+    return dataclasses.replace(architecture, stages=stages)
+
+
+def tiny_model(seed: int = 0, **kwargs) -> keras.Model:
+    """A small BagNet with patches of 5x5 pixels, stride 4."""
+    kwargs = {"classes": CLASSES, **kwargs}
+    return randomized(bagnet_tf.BagNet(TINY, **kwargs), seed)
+
+
+def random_images(num_images: int, size: tuple[int, int]) -> np.ndarray:
+    """RGB noise, uint8 (num_images, *size, 3)."""
+    generator = np.random.default_rng(7)
+    return generator.integers(0, 256, (num_images, *size, 3), dtype=np.uint8)
+
+
+def batches() -> list[np.ndarray]:
+    """Five images in two batches."""
+    return [random_images(3, SIZE), random_images(2, SIZE)]
+
+
+@functools.cache
+def tiny_tflite(seed: int = 0) -> bytes:
+    """The LiteRT file of a tiny model; once, for a conversion takes seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "model.tflite")
+        write_litert(tiny_model(seed), SIZE, path)
+        return path.read_bytes()

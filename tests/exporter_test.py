@@ -1,0 +1,257 @@
+"""An export is whole, and equal to the model, or it is not there."""
+
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+from unittest import mock
+
+import numpy as np
+from absl.testing import absltest, parameterized
+
+from bagnet_tf.model_info import ModelInfo
+from export import exporter, main
+from export.exporter import FORMATS, export_model
+from export.litert import LiteRTRunner
+from export.report import format_table
+from tests.export_helpers import (
+    CLASSES,
+    SIZE,
+    batches,
+    tiny_model,
+    tiny_tflite,
+)
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+_LABELS = ("ant", "bee", "cat", "dog", "élan")
+_INFO = ModelInfo(SIZE, _LABELS, {"top1": 0.5})
+
+
+def _writes(content: bytes):
+    """Lets the LiteRT format write `content`, whatever the model is."""
+
+    def write(model, image_size, path):
+        path.parent.mkdir()
+        path.write_bytes(content)
+
+    kind = exporter.Format("litert/model.tflite", write, LiteRTRunner)
+    return mock.patch.dict(FORMATS, {"litert": kind})
+
+
+class TemporaryFolderTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.folder = pathlib.Path(folder)
+        self.output = self.folder / "exported"
+
+    def names(self):
+        return sorted(path.name for path in self.folder.iterdir())
+
+
+class ExportModelTest(TemporaryFolderTest):
+    def _export(self, content, overwrite=False):
+        """Exports the model where the LiteRT writer writes `content`."""
+        with _writes(content):
+            return export_model(
+                tiny_model(),
+                _INFO,
+                self.output,
+                ["litert"],
+                batches(),
+                overwrite,
+            )
+
+    def test_whole_export(self):
+        result = export_model(
+            tiny_model(), _INFO, self.output, list(FORMATS), batches()
+        )
+        self.assertTrue(result.passed)
+        self.assertEqual(self.names(), ["exported"])
+        files = {
+            path.relative_to(self.output).as_posix(): path
+            for path in self.output.rglob("*")
+            if path.is_file()
+        }
+        self.assertIn("saved_model/1/saved_model.pb", files)
+        self.assertIn("litert/model.tflite", files)
+        labels = files["labels.txt"].read_text("utf-8").splitlines()
+        self.assertEqual(labels, list(_LABELS))
+
+        metadata = json.loads(files.pop("metadata.json").read_text("utf-8"))
+        self.assertEqual(metadata["labels"], list(_LABELS))
+        self.assertEqual(metadata["metrics"], {"top1": 0.5})
+        self.assertEqual(metadata["input"]["size"], list(SIZE))
+        self.assertEqual(
+            metadata["geometry"],
+            {
+                "receptive_field": 5,
+                "stride": 4,
+                "grid_shape": [5, 6],
+                "unseen_margin": [0, 1],
+            },
+        )
+        hashes = {k: v["sha256"] for k, v in metadata["files"].items()}
+        self.assertEqual(
+            hashes,
+            {
+                name: hashlib.sha256(path.read_bytes()).hexdigest()
+                for name, path in files.items()
+            },
+        )
+        for verification in metadata["verification"]:
+            self.assertTrue(verification["passed"])
+            self.assertEqual(verification["num_images"], 5)
+            self.assertEqual(verification["top1_agreement"], 1)
+
+    def test_another_models_file_leaves_nothing(self):
+        result = self._export(tiny_tflite(seed=1))
+        self.assertFalse(result.passed)
+        self.assertEqual(self.names(), [])
+        (verification,) = result.verifications
+        self.assertGreater(verification.patch_logits_error, 0.1)
+        self.assertIsNone(verification.problem)
+        table = format_table(result.verifications, result.sizes)
+        self.assertIn("FAILED", table)
+
+    def test_another_models_saved_model_fails(self):
+        kind = FORMATS["saved_model"]
+
+        def write(model, image_size, path):
+            kind.write(tiny_model(classes=CLASSES + 1), image_size, path)
+
+        changed = exporter.Format(kind.path, write, kind.open)
+        with mock.patch.dict(FORMATS, {"saved_model": changed}):
+            result = export_model(
+                tiny_model(), _INFO, self.output, ["saved_model"], batches()
+            )
+        self.assertFalse(result.passed)
+        self.assertEqual(result.verifications[0].logits_error, np.inf)
+        self.assertEqual(self.names(), [])
+
+    @parameterized.parameters(0, 100, len)
+    def test_truncated_tflite_fails(self, num_bytes):
+        if callable(num_bytes):
+            num_bytes = num_bytes(tiny_tflite()) - 2000
+        result = self._export(tiny_tflite()[:num_bytes])
+        self.assertFalse(result.passed)
+        self.assertIsNotNone(result.verifications[0].problem)
+        self.assertEqual(self.names(), [])
+
+    def test_failed_overwrite_keeps_what_was_there(self):
+        self._export(tiny_tflite())
+        before = (self.output / "metadata.json").read_bytes()
+        self.assertFalse(
+            self._export(tiny_tflite(seed=1), overwrite=True).passed
+        )
+        self.assertEqual(self.names(), ["exported"])
+        self.assertEqual((self.output / "metadata.json").read_bytes(), before)
+
+    def test_overwrite_replaces_the_whole_folder(self):
+        self._export(tiny_tflite())
+        (self.output / "stale").touch()
+        with self.assertRaisesRegex(ValueError, "--overwrite"):
+            self._export(tiny_tflite())
+        self.assertTrue(self._export(tiny_tflite(), overwrite=True).passed)
+        self.assertEqual(self.names(), ["exported"])
+        self.assertFalse((self.output / "stale").exists())
+
+    def test_overwrite_spares_what_is_no_export(self):
+        self.output.mkdir()
+        (self.output / "thesis.txt").touch()
+        with self.assertRaisesRegex(ValueError, "must be an earlier export"):
+            exporter.check_request(self.output, ["litert"], overwrite=True)
+        self.assertTrue((self.output / "thesis.txt").exists())
+
+    def test_an_error_while_writing_leaves_nothing(self):
+        with self.assertRaisesRegex(ValueError, "include_preprocessing=True"):
+            export_model(
+                tiny_model(include_preprocessing=False),
+                _INFO,
+                self.output,
+                ["litert"],
+                batches(),
+            )
+        self.assertEqual(self.names(), [])
+
+    @parameterized.parameters("", "tflite", "litert,tflite")
+    def test_unknown_format(self, formats):
+        formats = formats.split(",") if formats else []
+        with self.assertRaisesRegex(ValueError, "saved_model, litert"):
+            exporter.check_request(self.output, formats, overwrite=False)
+
+
+class CommandTest(TemporaryFolderTest):
+    def setUp(self):
+        super().setUp()
+        self.model_path = self.folder / "model.keras"
+        model = tiny_model()
+        model.save(self.model_path)
+        ModelInfo(SIZE, _LABELS).save(model, self.model_path)
+        self.before = self.names()
+
+    def _flags(self, **values):
+        values = {
+            "model": self.model_path,
+            "output": self.output,
+            "num_verification_images": 3,
+            "verification_split": "validation[:3]",
+            **values,
+        }
+        return [f"--{name}={value}" for name, value in values.items()]
+
+    def _main(self, **values):
+        for name in main._FLAGS:
+            main._FLAGS[name].unparse()
+        main._FLAGS(["export", *self._flags(**values)])
+        return main.main()
+
+    def _subprocess(self, **values):
+        return subprocess.run(
+            [sys.executable, "-m", "export.main", *self._flags(**values)],
+            cwd=_ROOT,
+            env={**os.environ, "PYTHONPATH": str(_ROOT)},
+            capture_output=True,
+            text=True,
+        )
+
+    def test_command_exports(self):
+        result = self._subprocess(formats="litert")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("litert/model.tflite", result.stdout)
+        self.assertEqual(self.names(), ["exported", *self.before])
+
+    def test_a_mistake_is_one_line_and_status_2(self):
+        labels = self.folder / "names.txt"
+        labels.write_text("ant\nbee\n")
+        result = self._subprocess(labels=labels)
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(
+            result.stderr,
+            "export: labels must be 5 names, one a class. Received: 2 labels\n",
+        )
+        self.assertFalse(self.output.exists())
+
+    def test_a_mismatch_is_status_1(self):
+        with _writes(tiny_tflite(seed=1)):
+            self.assertEqual(self._main(formats="litert"), 1)
+        self.assertEqual(self.names(), self.before)
+
+    @parameterized.parameters(
+        ({"labels": "missing.txt"}, "labels must be a UTF-8 text file"),
+        ({"model": "missing.keras"}, "existing .keras file"),
+        ({"formats": "onnx"}, "saved_model, litert"),
+        ({"image_size": 4}, "image_size must"),
+        ({"num_verification_images": 4}, "must be at most 3"),
+    )
+    def test_refusals(self, values, message):
+        with self.assertRaisesRegex(ValueError, message):
+            self._main(**values)
+        self.assertEqual(self.names(), self.before)
+
+
+if __name__ == "__main__":
+    absltest.main()

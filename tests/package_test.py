@@ -1,0 +1,51 @@
+"""Is `import bagnet_tf` quick, quiet and complete?"""
+
+import pathlib
+import subprocess
+import sys
+import types
+
+from absl.testing import absltest, parameterized
+
+import bagnet_tf
+
+_ROOT = pathlib.Path(__file__).resolve().parents[1]
+_NAMES = tuple((name, name) for name in bagnet_tf.__all__)
+
+
+def _python(code):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+
+class PackageTest(parameterized.TestCase):
+    def test_import_is_quiet_and_needs_no_tensorflow(self):
+        result = _python(
+            "import sys; import bagnet_tf; bagnet_tf.__version__; "
+            "bagnet_tf.BAGNET33; bagnet_tf.PatchGeometry; "
+            "heavy = {'tensorflow', 'keras', 'matplotlib', 'numpy'}; "
+            "sys.exit(str(sorted(heavy & sys.modules.keys())) "
+            "if heavy & sys.modules.keys() else 0)"
+        )
+        self.assertEqual((result.stdout, result.stderr), ("", ""))
+        self.assertEqual(result.returncode, 0)
+
+    @parameterized.named_parameters(*_NAMES)
+    def test_name_resolves(self, name):
+        value = getattr(bagnet_tf, name)
+        self.assertNotIsInstance(value, types.ModuleType)
+
+    def test_dir_lists_all_names(self):
+        self.assertContainsSubset(bagnet_tf.__all__, dir(bagnet_tf))
+
+    def test_unknown_name(self):
+        with self.assertRaisesRegex(AttributeError, "'BagNet8'"):
+            _ = bagnet_tf.BagNet8
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,141 @@
+import pathlib
+import tempfile
+
+import numpy as np
+from absl.testing import absltest, parameterized
+from PIL import Image
+
+from bagnet_tf.datasets import image_source
+from bagnet_tf.preprocessing import evaluation_transform
+from tests.training_helpers import tiny_config
+from train.pipeline import evaluation_batches, training_batches
+
+
+def _folder_of_gradients(folder, kind, count=8):
+    """Images whose red and green say where a pixel was."""
+    for split in ("train", "validation"):
+        for label, blue in (("dark", 0), ("light", 255)):
+            (folder / split / label).mkdir(parents=True)
+            for index in range(count):
+                rows, cols = np.mgrid[0:96, 0:128]
+                pixels = np.stack(
+                    [rows * 2, cols, np.full_like(rows, blue)], axis=-1
+                ).astype(np.uint8)
+                Image.fromarray(pixels).save(
+                    folder / split / label / f"{index}.{kind}"
+                )
+
+
+def _arrays(batches):
+    return [(images.numpy(), labels.numpy()) for images, labels in batches]
+
+
+class TrainingBatchesTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.source = image_source("glyphs")
+
+    def _batches(self, epoch=0, first_step=0, **changes):
+        config = tiny_config(**changes)
+        return _arrays(training_batches(self.source, config, epoch, first_step))
+
+    def test_shapes(self):
+        batches = self._batches()
+        self.assertLen(batches, 3)
+        images, labels = batches[0]
+        self.assertEqual((images.shape, images.dtype), ((8, 64, 64, 3), "u1"))
+        self.assertEqual((labels.shape, labels.dtype), ((8, 10), "f4"))
+        np.testing.assert_array_equal(labels.sum(axis=1), 1)
+
+    def test_incomplete_batches_are_dropped(self):
+        self.assertLen(self._batches(batch_size=10), 2)
+
+    def test_any_step_is_the_same_again(self):
+        whole = self._batches(epoch=1)
+        rest = self._batches(epoch=1, first_step=1)
+        self.assertLen(rest, 2)
+        for expected, actual in zip(whole[1:], rest, strict=True):
+            np.testing.assert_array_equal(actual[0], expected[0])
+            np.testing.assert_array_equal(actual[1], expected[1])
+
+    def test_epochs_differ_in_order_and_crops(self):
+        first, second = self._batches(epoch=0), self._batches(epoch=1)
+        self.assertFalse(np.array_equal(first[0][1], second[0][1]))
+        self.assertFalse(np.array_equal(first[0][0], second[0][0]))
+
+    def test_seeds_differ(self):
+        images = [self._batches(seed=seed)[0][0] for seed in (0, 1)]
+        self.assertFalse(np.array_equal(*images))
+
+    def test_each_example_once_an_epoch(self):
+        # Untouched images can be found again in the source.
+        batches = self._batches(min_crop_area=1.0, random_flip=False)
+        seen = {image.tobytes() for images, _ in batches for image in images}
+        examples = self.source.dataset("train[:24]")
+        self.assertEqual(seen, {e["image"].numpy().tobytes() for e in examples})
+
+    def test_labels_stay_with_their_images(self):
+        batches = self._batches(min_crop_area=1.0, random_flip=False)
+        labels_of = {
+            example["image"].numpy().tobytes(): int(example["label"])
+            for example in self.source.dataset("train[:24]")
+        }
+        for images, labels in batches:
+            for image, label in zip(images, labels, strict=True):
+                self.assertEqual(labels_of[image.tobytes()], label.argmax())
+
+    @parameterized.named_parameters(("jpeg", "jpg"), ("png", "png"))
+    def test_crops_of_encoded_images(self, kind):
+        with tempfile.TemporaryDirectory() as name:
+            _folder_of_gradients(pathlib.Path(name), kind)
+            source = image_source(f"folder:{name}")
+            config = tiny_config(
+                train_split="train", image_size=32, random_flip=False
+            )
+            for images, labels in _arrays(training_batches(source, config, 0)):
+                values = images.astype(float)
+                heights = values[:, -1, 16, 0] - values[:, 0, 16, 0]
+                widths = values[:, 16, -1, 1] - values[:, 16, 0, 1]
+                # Crops of 50 to 100 % of the area, whole pixels, and 32
+                # samples of which the outer ones lie half a step inside.
+                areas = heights / 2 * widths / (96 * 128) * (32 / 31) ** 2
+                self.assertTrue((areas > 0.46).all(), areas)
+                self.assertTrue((areas < 1.04).all(), areas)
+                self.assertGreater(np.ptp(areas), 0.02)
+                is_light = values[:, 16, 16, 2] > 127
+                np.testing.assert_array_equal(labels.argmax(axis=1), is_light)
+
+
+class EvaluationBatchesTest(absltest.TestCase):
+    def test_equals_pillow_on_files(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            _folder_of_gradients(folder, "png", count=3)
+            source = image_source(f"folder:{name}")
+            batches = list(
+                evaluation_batches(source, "validation", (40, 40), 4)
+            )
+            self.assertEqual([len(b["label"]) for b in batches], [4, 2])
+            ids = [
+                e["id"].numpy().decode() for e in source.dataset("validation")
+            ]
+            images = np.concatenate([b["image"] for b in batches])
+            for image, path in zip(images, ids, strict=True):
+                photo = np.asarray(Image.open(folder / path))
+                expected, _ = evaluation_transform(photo, (40, 40))
+                difference = image.astype(int) - expected.astype(int)
+                self.assertLessEqual(np.abs(difference).max(), 1)
+
+    def test_masks_pass_with_their_images(self):
+        source = image_source("glyphs")
+        batches = evaluation_batches(source, "validation[:3]", (64, 64), 3)
+        batch = next(iter(batches))
+        for index, example in enumerate(source.dataset("validation[:3]")):
+            np.testing.assert_array_equal(batch["mask"][index], example["mask"])
+            np.testing.assert_array_equal(
+                batch["image"][index], example["image"]
+            )
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,129 @@
+import contextlib
+import json
+import pathlib
+import tempfile
+from unittest import mock
+
+import keras
+import numpy as np
+from absl.testing import absltest, parameterized
+
+from bagnet_tf.datasets import image_source
+from bagnet_tf.model_info import load_model
+from tests.training_helpers import tiny_config
+from train import trainer
+from train.trainer import train
+
+
+def _stop_after(steps):
+    """Replaces the signal handling: asks to stop after some steps."""
+    calls = []
+
+    @contextlib.contextmanager
+    def stop_on_signals():
+        yield lambda: calls.append(0) or len(calls) >= steps
+
+    return mock.patch.object(trainer, "stop_on_signals", stop_on_signals)
+
+
+class TrainerTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def test_a_run_leaves_all_its_files(self):
+        workdir = self.folder / "run"
+        result = train(tiny_config(), str(workdir))
+        self.assertTrue(result.finished)
+        self.assertEqual(result.step, 6)
+        history = [
+            json.loads(line)
+            for line in (workdir / "history.jsonl").read_text().splitlines()
+        ]
+        self.assertEqual([entry["epoch"] for entry in history], [1, 2])
+        self.assertAlmostEqual(history[-1]["learning_rate"], 0.0)
+        metrics = json.loads((workdir / "metrics.json").read_text())
+        self.assertEqual(metrics["count"], 20)
+        self.assertEqual(metrics["split"], "validation[:20]")
+        best = max(history, key=lambda entry: entry["holdout_accuracy"])
+        self.assertEqual(metrics["best_epoch"], best["epoch"])
+        config = json.loads((workdir / "config.json").read_text())
+        self.assertEqual(config["config"]["batch_size"], 8)
+        self.assertIn("keras", config["versions"])
+        self.assertNotEmpty(list((workdir / "tensorboard").iterdir()))
+        for name in ("model.keras", "last.keras"):
+            model, info = load_model(workdir / name)
+            self.assertEqual(info.image_size, (64, 64))
+            self.assertEqual(info.labels, image_source("glyphs").labels)
+            # Only Keras's own layers reach a file.
+            for layer in model.layers:
+                self.assertStartsWith(type(layer).__module__, "keras.")
+
+    @parameterized.named_parameters(
+        ("in_the_first_epoch", 2),
+        ("at_the_end_of_an_epoch", 3),
+        ("in_the_second_epoch", 5),
+    )
+    def test_stopped_and_resumed_equals_uninterrupted(self, steps):
+        whole = self.folder / "whole"
+        parts = self.folder / "parts"
+        train(tiny_config(), str(whole))
+        with _stop_after(steps):
+            result = train(tiny_config(), str(parts))
+        self.assertFalse(result.finished)
+        self.assertFalse((parts / "metrics.json").exists())
+        result = train(tiny_config(), str(parts))
+        self.assertTrue(result.finished)
+        for expected, actual in zip(
+            keras.models.load_model(whole / "last.keras").weights,
+            keras.models.load_model(parts / "last.keras").weights,
+            strict=True,
+        ):
+            np.testing.assert_array_equal(actual, expected, expected.path)
+
+    def test_last_epoch_is_lost_with_its_checkpoint_only(self):
+        # Killed after the history line of an epoch, before its checkpoint.
+        workdir = self.folder / "run"
+        with mock.patch.object(
+            trainer._Run, "checkpoint", side_effect=[None, KeyboardInterrupt]
+        ):
+            with self.assertRaises(KeyboardInterrupt):
+                train(tiny_config(), str(workdir))
+        train(tiny_config(), str(workdir))
+        lines = (workdir / "history.jsonl").read_text().splitlines()
+        self.assertEqual([json.loads(e)["epoch"] for e in lines], [1, 2])
+
+    def test_another_configuration_is_refused_by_key(self):
+        workdir = str(self.folder / "run")
+        with _stop_after(1):
+            train(tiny_config(), workdir)
+        with self.assertRaisesRegex(
+            ValueError, r"Changed: learning_rate: 0.05 -> 0.1; width: 0.05"
+        ):
+            train(tiny_config(learning_rate=0.1, width=0.1), workdir)
+
+    def test_a_folder_with_other_files_is_refused(self):
+        (self.folder / "photo.jpg").touch()
+        with self.assertRaisesRegex(ValueError, "workdir must be new"):
+            train(tiny_config(), str(self.folder))
+
+    @parameterized.named_parameters(
+        ("architecture", {"architecture": "resnet50"}, "bagnet17"),
+        ("batch_size", {"batch_size": 100}, r"\[1, 24\]"),
+        ("image_size", {"image_size": 16}, "receptive field"),
+        ("eval_image_size", {"eval_image_size": 16}, "receptive field"),
+        ("warmup", {"warmup_epochs": 2}, "less than config.epochs"),
+        ("dataset", {"dataset": "glyps"}, "glyphs"),
+        ("split", {"holdout_split": "test"}, "validation"),
+    )
+    def test_unusable_configurations(self, changes, message):
+        workdir = self.folder / "run"
+        with self.assertRaisesRegex(ValueError, message):
+            train(tiny_config(**changes), str(workdir))
+        self.assertFalse(workdir.exists())
+
+
+if __name__ == "__main__":
+    absltest.main()

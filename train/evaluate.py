@@ -1,0 +1,147 @@
+"""Scores a model on a split: accuracy, calibration, confusion, evidence.
+
+Example:
+    python -m train.evaluate --model=runs/glyphs/model.keras \
+        --dataset=glyphs --split=validation --output=scores.json
+
+Prints a short table and writes all scores as JSON. Where the dataset has
+masks of the true evidence (glyphs), it also reports how often the centre of
+the strongest patch lies on them. Exit status: 0, or 2 for a mistake in the
+arguments.
+"""
+
+import json
+import pathlib
+
+from absl import flags
+
+from bagnet_tf.commands.entry import run_command
+
+_FLAGS = flags.FlagValues()
+_MODEL = flags.DEFINE_string(
+    "model", None, "A .keras file.", required=True, flag_values=_FLAGS
+)
+_DATASET = flags.DEFINE_string(
+    "dataset",
+    None,
+    "A TFDS name, folder:PATH, or glyphs.",
+    required=True,
+    flag_values=_FLAGS,
+)
+_SPLIT = flags.DEFINE_string(
+    "split", "validation", "Split, in TFDS's grammar.", flag_values=_FLAGS
+)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir",
+    None,
+    "Folder of TFDS datasets; by default TFDS's own.",
+    flag_values=_FLAGS,
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "JSON file to write.", flag_values=_FLAGS
+)
+_OVERWRITE = flags.DEFINE_bool(
+    "overwrite", False, "Replace an existing output.", flag_values=_FLAGS
+)
+_IMAGE_SIZE = flags.DEFINE_integer(
+    "image_size",
+    None,
+    "Side of the input, pixels; by default the model's own.",
+    lower_bound=1,
+    flag_values=_FLAGS,
+)
+_BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", 64, "Images a step.", lower_bound=1, flag_values=_FLAGS
+)
+
+
+def main() -> None:
+    """Evaluates as the flags say."""
+    from bagnet_tf.datasets import image_source
+    from bagnet_tf.model_info import load_model
+
+    from .evaluation import evaluate_model
+
+    output = _checked_output()
+    model, info = load_model(_MODEL.value, _IMAGE_SIZE.value)
+    source = image_source(_DATASET.value, _DATA_DIR.value)
+    if info.has_names and info.labels != tuple(source.labels):
+        raise ValueError(
+            "dataset must have the model's classes in the model's order, "
+            f"{list(info.labels)}. Received: dataset={_DATASET.value!r} with "
+            f"{list(source.labels)}"
+        )
+    scores = evaluate_model(
+        model, source, _SPLIT.value, info.image_size, _BATCH_SIZE.value
+    )
+    print(_table(scores, source.labels))
+    if output:
+        content = {
+            "model": _MODEL.value,
+            "dataset": _DATASET.value,
+            "split": _SPLIT.value,
+            "image_size": list(info.image_size),
+            "labels": list(source.labels),
+            **scores,
+        }
+        temporary = output.with_name(output.name + ".tmp")
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        temporary.replace(output)
+        print(f"Scores: {output}")
+
+
+def _checked_output() -> pathlib.Path | None:
+    if _OUTPUT.value is None:
+        return None
+    output = pathlib.Path(_OUTPUT.value)
+    if output.is_dir() or not output.parent.is_dir():
+        raise ValueError(
+            "output must be a file in an existing folder. "
+            f"Received: output={_OUTPUT.value!r}"
+        )
+    if output.exists() and not _OVERWRITE.value:
+        raise ValueError(
+            "output exists; --overwrite replaces it. "
+            f"Received: output={_OUTPUT.value!r}"
+        )
+    return output
+
+
+def _table(scores: dict, labels) -> str:
+    """The scores as aligned lines."""
+    rows = [("images", f"{scores['count']}")]
+    for key, name in (("top1", "top-1 accuracy"), ("top5", "top-5 accuracy")):
+        if key in scores:
+            low, high = scores[key]["interval95"]
+            text = f"{scores[key]['value']:.4f}  (95 % {low:.4f} to {high:.4f})"
+            rows.append((name, text))
+    rows.append(("loss", f"{scores['loss']:.4f} nats"))
+    error = scores["expected_calibration_error"]
+    rows.append(("expected calibration error", f"{error:.4f}"))
+    accuracies = zip(labels, scores["per_class_accuracy"], strict=True)
+    known = [(a, label) for label, a in accuracies if a is not None]
+    for name, (accuracy, label) in (
+        ("best class", max(known)),
+        ("worst class", min(known)),
+    ):
+        rows.append((name, f"{label}, {accuracy:.4f}"))
+    if "evidence_hits" in scores:
+        hits = scores["evidence_hits"]
+        rows.append(
+            (
+                "strongest patch on target",
+                f"{hits['rate']:.4f}  (chance {hits['chance']:.4f}, middle "
+                f"{hits['centre']:.4f}, untrained {hits['untrained']:.4f})",
+            )
+        )
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+
+
+def run() -> None:
+    """Entry point of `bagnet-evaluate`."""
+    run_command(main, "evaluate", _FLAGS)
+
+
+if __name__ == "__main__":
+    run()
