@@ -79,10 +79,12 @@ def load_photo(path: str | os.PathLike) -> np.ndarray:
         raise ValueError(
             f"image must be an existing file. Received: image={str(path)!r}"
         ) from error
-    except (
+    except (  # What Pillow raises, depending on where the damage is.
         UnidentifiedImageError,
         OSError,
         SyntaxError,
+        TypeError,
+        ValueError,
         Image.DecompressionBombError,
     ) as error:
         raise ValueError(

@@ -33,7 +33,10 @@ def main(*names):
         import tensorflow as tf
         from absl import logging
         tf.zeros(1)
-        assert logging.level_info()
+        for level in ("info('saved')", "warning('x is deprecated')"):
+            source = f"logging.{level}"
+            exec(compile(source, "/lib/tensorflow/save.py", "exec"))
+        logging.info("our own")
     if MODEL.value == "mismatch":
         return 1
     print("ran", MODEL.value, *names)
@@ -110,7 +113,8 @@ class RunCommandTest(parameterized.TestCase):
     def test_tensorflow_is_quiet(self):
         result = _run("--model=tensorflow", uses_tensorflow=True)
         self.assertEqual(result.returncode, 0)
-        self.assertEqual(result.stderr, "")
+        self.assertLen(result.stderr.splitlines(), 1, result.stderr)
+        self.assertIn("our own", result.stderr)
 
     def test_help_names_purpose_and_flags(self):
         result = _run("--help")

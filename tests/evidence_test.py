@@ -97,6 +97,12 @@ class TopPatchesTest(parameterized.TestCase):
         for one, other in itertools.combinations(patches, 2):
             self.assertEmpty(_pixels(one.box) & _pixels(other.box))
 
+    def test_boxes_that_only_touch_are_all_chosen(self):
+        explanation = _explanation(
+            _patch_logits(), geometry=PatchGeometry(4, 4)
+        )
+        self.assertLen(explanation.top_patches(k=100), 30)
+
     def test_values_of_a_patch(self):
         explanation = _explanation(_patch_logits())
         patch = explanation.top_patches(1)[0]
@@ -155,7 +161,7 @@ class ExplanationTest(parameterized.TestCase):
 
     def test_additivity_error_is_the_largest_difference(self):
         explanation = _explanation(_patch_logits())
-        explanation.logits[1] += [0.25, 7, -0.5, 7]  # Classes 2, 0 explained.
+        explanation.logits[1] += [0.25, 7, 0.5, 7]  # Classes 2, 0 explained.
         np.testing.assert_allclose(
             explanation.additivity_error, (0, 0.5), atol=1e-6
         )

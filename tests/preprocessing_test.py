@@ -73,10 +73,11 @@ class EvaluationTransformTest(parameterized.TestCase):
         ("exact", (300, 300), (224, 224), (256, 256), (16, 16)),
         ("rounded_up", (300, 300), (160, 160), (183, 183), (11, 11)),
         ("rounded_down", (300, 300), (97, 97), (111, 111), (7, 7)),
-        ("half", (300, 300), (84, 84), (96, 96), (6, 6)),
+        ("exact_small", (300, 300), (84, 84), (96, 96), (6, 6)),
         ("odd_difference", (300, 300), (33, 33), (38, 38), (2, 2)),
         ("landscape", (375, 500), (224, 224), (256, 341), (16, 58)),
         ("portrait", (500, 375), (224, 224), (341, 256), (58, 16)),
+        ("half_rounded_up", (129, 128), (56, 56), (65, 64), (4, 4)),
         ("upscaled", (32, 64), (224, 224), (256, 512), (16, 144)),
         ("wide_target", (100, 100), (56, 112), (128, 128), (36, 8)),
         ("tall_target", (100, 200), (112, 56), (128, 256), (8, 100)),
@@ -203,9 +204,9 @@ class LoadPhotoTest(parameterized.TestCase):
         np.testing.assert_array_equal(self.save(image)[1, 1], [204] * 3)
 
     def test_sixteen_bits_are_scaled_to_eight(self):
-        values = np.array([[0, 257, 32896, 65535]], "uint16")
+        values = np.array([[0, 257, 32896, 60000, 65535]], "uint16")
         loaded = self.save(Image.fromarray(values))
-        np.testing.assert_array_equal(loaded[0, :, 0], (0, 1, 128, 255))
+        np.testing.assert_array_equal(loaded[0, :, 0], (0, 1, 128, 233, 255))
 
     def test_black_and_white(self):
         image = Image.new("1", (3, 3), 1)
@@ -226,6 +227,22 @@ class LoadPhotoTest(parameterized.TestCase):
             self.path.write_bytes(whole[:length])
             with self.assertRaisesRegex(ValueError, "whole.*photo.png"):
                 load_photo(self.path)
+
+    @parameterized.parameters("PNG", "BMP", "TIFF")
+    def test_damaged_file(self, file_format):
+        encoded = io.BytesIO()
+        Image.fromarray(_photo(5, 6)).save(encoded, file_format)
+        refused = 0
+        for position in range(len(encoded.getvalue())):
+            damaged = bytearray(encoded.getvalue())
+            damaged[position] ^= 1
+            self.path.write_bytes(damaged)
+            try:
+                load_photo(self.path)
+            except ValueError as error:
+                self.assertIn("photo.png", str(error))
+                refused += 1
+        self.assertGreater(refused, 5)
 
     def test_file_that_is_no_image(self):
         self.path.write_text("hello")

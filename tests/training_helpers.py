@@ -16,6 +16,7 @@ def tiny_config(**changes):
         learning_rate=0.05,
         random_flip=True,
         min_crop_area=0.5,
+        bfloat16=False,
     )
     config.update(changes)
     return config

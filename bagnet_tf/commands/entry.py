@@ -65,6 +65,10 @@ def run_command(
             sys.exit(0)
         except (flags.Error, ValueError, OSError) as error:
             sys.exit(_report(name, error))
+        except AttributeError as error:  # An unknown --config.KEY, wrapped.
+            cause = error.args[0]
+            reason = cause.args[0] if isinstance(cause, KeyError) else cause
+            sys.exit(_report(name, f"no such configuration key: {reason}"))
         return arguments
 
     def guarded(argv):
@@ -97,12 +101,7 @@ def _publish_flags(main, command_flags):
 def _quieten_tensorflow(imports: bool):
     if logging.level_debug():
         return
-    logging.get_absl_logger().addFilter(
-        lambda record: (
-            record.levelno > logging.converter.STANDARD_INFO
-            or f"{os.sep}tensorflow{os.sep}" not in record.pathname
-        )
-    )
+    logging.get_absl_handler().python_handler.addFilter(_concerns_the_user)
     if imports and "tensorflow" not in sys.modules:
         # TensorFlow's C++ code writes some lines before it reads
         # TF_CPP_MIN_LOG_LEVEL, and an error if there is no GPU.
@@ -110,6 +109,15 @@ def _quieten_tensorflow(imports: bool):
             import tensorflow as tf
 
             tf.config.list_physical_devices()
+
+
+def _concerns_the_user(record) -> bool:
+    """Whether a log record is ours, or a warning that a user can act on."""
+    libraries = ("tensorflow", "tensorflow_datasets")
+    if not any(f"{os.sep}{n}{os.sep}" in record.pathname for n in libraries):
+        return True
+    deprecation = "deprecated" in record.getMessage()
+    return record.levelname not in ("DEBUG", "INFO") and not deprecation
 
 
 @contextlib.contextmanager

@@ -124,7 +124,7 @@ def _place(rng, count):
 
 def _background(rng):
     """Returns smooth noise about a random colour, float64 (64, 64, 3)."""
-    colour = rng.uniform(0.3, 0.7, 3)
+    colour = rng.uniform(0.2, 0.4, 3)
     shade = rng.normal(0.0, 0.07, (_NUM_COARSE, _NUM_COARSE, 1))
     tint = rng.normal(0.0, 0.035, (_NUM_COARSE, _NUM_COARSE, 3))
     rows = np.tensordot(_UPSAMPLING, shade + tint, 1)  # (64, 6, 3)
@@ -145,8 +145,8 @@ def _paint(rng, square, label):
     """Blends a glyph into a square of an image (12, 12, 3), in place."""
     drawings = glyph_shapes.drawings(label, CELL_SIZE)
     coverage = drawings[rng.integers(len(drawings))][:, :, np.newaxis]
-    # Lighter or darker than what is behind it, at random, and of any tint.
-    contrast = rng.choice((-1.0, 1.0)) * rng.uniform(0.25, 0.45)
+    # Lighter than what is behind it, and of any tint.
+    contrast = rng.uniform(0.3, 0.5)
     tint = 1.0 + rng.uniform(-0.45, 0.45, 3)
     behind = square.mean(axis=(0, 1))
     square += coverage * (behind + contrast * tint - square)

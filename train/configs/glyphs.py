@@ -25,13 +25,13 @@ def get_config() -> ml_collections.ConfigDict:
     config.min_crop_area = 1.0  # No cropping.
     config.random_flip = False  # A mirrored glyph may be another one.
 
-    config.epochs = 8
-    config.batch_size = 64
-    config.learning_rate = 0.1  # At the end of the warm-up.
+    config.epochs = 4
+    config.batch_size = 16
+    config.learning_rate = 0.05  # At the end of the warm-up.
     config.warmup_epochs = 1
     config.momentum = 0.9
     config.nesterov = True
     config.weight_decay = 5e-4  # Decoupled: scaled by the learning rate.
     config.label_smoothing = 0.0
-    config.bfloat16 = False  # oneDNN's automatic mixed precision (CPU).
+    config.bfloat16 = True  # oneDNN's automatic mixed precision (CPU).
     return config
