@@ -245,9 +245,15 @@ def explain(
             f"Received: images.shape={images.shape}"
         )
     geometry.grid_shape(*images.shape[1:3])
-    outputs = patch_logits_model(model).predict(images, verbose=0)
+    network = patch_logits_model(model)
+    if class_ids is not None:
+        _check_class_ids(class_ids, network.output_shape["logits"][-1])
+    outputs = network.predict(images, verbose=0)
     logits, patch_logits = outputs["logits"], outputs["patch_logits"]
-    class_ids = _class_ids(class_ids, logits)
+    if class_ids is None:
+        class_ids = np.argsort(-logits, axis=-1, kind="stable")[:, :3]
+    else:
+        class_ids = np.tile(np.asarray(class_ids), (len(logits), 1))
     picked = class_ids[:, None, None, :]
     return Explanation(
         logits=logits,
@@ -262,10 +268,7 @@ def explain(
     )
 
 
-def _class_ids(class_ids, logits) -> np.ndarray:
-    classes = logits.shape[-1]
-    if class_ids is None:
-        return np.argsort(-logits, axis=-1, kind="stable")[:, : min(3, classes)]
+def _check_class_ids(class_ids, classes):
     chosen = np.asarray(class_ids)
     valid = (
         chosen.ndim == 1
@@ -279,7 +282,6 @@ def _class_ids(class_ids, logits) -> np.ndarray:
             f"class_ids must be integers in [0, {classes}). "
             f"Received: class_ids={class_ids!r}"
         )
-    return np.tile(chosen, (len(logits), 1))
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

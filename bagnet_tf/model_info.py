@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import keras
 
 from bagnet_tf.evidence import patch_logits_model
+from bagnet_tf.files import write_json
 from bagnet_tf.geometry import geometry_of
 from bagnet_tf.preprocessing import RESIZE_RULE
 
@@ -49,10 +50,7 @@ class ModelInfo:
             "geometry": dataclasses.asdict(geometry_of(model)),
             "metrics": dict(self.metrics),
         }
-        path = pathlib.Path(model_path).with_suffix(".json")
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
-        temporary.replace(path)
+        write_json(pathlib.Path(model_path).with_suffix(".json"), content)
 
 
 def load_model(
@@ -91,6 +89,22 @@ def load_model(
         ) from error
     patch_logits_model(model)  # Raises if there is no classifier.
     return model, _info(model, path.with_suffix(".json"), image_size, labels)
+
+
+def read_labels(path: str | os.PathLike) -> list[str]:
+    """Reads class names, one a line, by class id.
+
+    Raises:
+        ValueError: If the file is missing or not UTF-8 text.
+    """
+    try:
+        text = pathlib.Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"labels must be a text file, one name a line ({error}). "
+            f"Received: labels={str(path)!r}"
+        ) from error
+    return [line.strip() for line in text.strip().splitlines()]
 
 
 def _info(model, json_path, image_size, labels) -> ModelInfo:

@@ -10,8 +10,6 @@ disagrees with the model (nothing is kept then), or 2 for a mistake in the
 arguments.
 """
 
-import pathlib
-
 from absl import flags
 
 from bagnet_tf.commands.entry import run_command
@@ -68,14 +66,14 @@ _NUM_IMAGES = flags.DEFINE_integer(
 def main() -> int:
     """Exports as the flags say; returns the exit status."""
     # Only now, so that --help and wrong flags need not wait for TensorFlow.
-    from bagnet_tf.model_info import load_model
+    from bagnet_tf.model_info import load_model, read_labels
 
     from .exporter import check_request, export_model
     from .images import verification_images
     from .report import format_table
 
     check_request(_OUTPUT.value, _FORMATS.value, _OVERWRITE.value)
-    labels = None if _LABELS.value is None else _read_labels(_LABELS.value)
+    labels = None if _LABELS.value is None else read_labels(_LABELS.value)
     model, info = load_model(_MODEL.value, _IMAGE_SIZE.value, labels)
     images = verification_images(
         _DATASET.value,
@@ -98,16 +96,6 @@ def main() -> int:
         return 1
     print(f"Exported to {_OUTPUT.value}")
     return 0
-
-
-def _read_labels(path: str) -> list[str]:
-    try:
-        return pathlib.Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(
-            "labels must be a UTF-8 text file of class names, one a line. "
-            f"Received: labels={path!r}"
-        ) from error
 
 
 def run() -> None:

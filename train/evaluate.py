@@ -10,7 +10,6 @@ the strongest patch lies on them. Exit status: 0, or 2 for a mistake in the
 arguments.
 """
 
-import json
 import pathlib
 
 from absl import flags
@@ -50,6 +49,12 @@ _IMAGE_SIZE = flags.DEFINE_integer(
     lower_bound=1,
     flag_values=_FLAGS,
 )
+_SKIP_CORRUPT = flags.DEFINE_bool(
+    "skip_corrupt",
+    False,
+    "Go without images that cannot be decoded, and say how many.",
+    flag_values=_FLAGS,
+)
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 64, "Images a step.", lower_bound=1, flag_values=_FLAGS
 )
@@ -57,20 +62,24 @@ _BATCH_SIZE = flags.DEFINE_integer(
 
 def main() -> None:
     """Evaluates as the flags say."""
+    import keras
+
     from bagnet_tf.datasets import image_source
+    from bagnet_tf.files import write_json
     from bagnet_tf.model_info import load_model
 
     from .evaluation import evaluate_model
 
     output = _checked_output()
     model, info = load_model(_MODEL.value, _IMAGE_SIZE.value)
-    source = image_source(_DATASET.value, _DATA_DIR.value)
+    source = image_source(_DATASET.value, _DATA_DIR.value, _SKIP_CORRUPT.value)
     if info.has_names and info.labels != tuple(source.labels):
         raise ValueError(
             "dataset must have the model's classes in the model's order, "
             f"{list(info.labels)}. Received: dataset={_DATASET.value!r} with "
             f"{list(source.labels)}"
         )
+    keras.utils.set_random_seed(0)  # For the untrained network's weights.
     scores = evaluate_model(
         model, source, _SPLIT.value, info.image_size, _BATCH_SIZE.value
     )
@@ -84,9 +93,7 @@ def main() -> None:
             "labels": list(source.labels),
             **scores,
         }
-        temporary = output.with_name(output.name + ".tmp")
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
-        temporary.replace(output)
+        write_json(output, content)
         print(f"Scores: {output}")
 
 

@@ -11,7 +11,7 @@ from bagnet_tf.evidence import class_centred, patch_logits_model
 from bagnet_tf.geometry import geometry_of
 from bagnet_tf.localization import mask_at_centres, strongest_patch_hits
 
-from .pipeline import evaluation_batches
+from .pipeline import corrupt_images_named, evaluation_batches
 from .scores import ClassificationScores
 
 
@@ -36,7 +36,8 @@ def evaluate_model(
         masks, `evidence_hits` (see `_HitScores.result`).
 
     Raises:
-        ValueError: If model and source have different numbers of classes.
+        ValueError: If model and source have different numbers of classes, or
+            an image cannot be decoded.
     """
     classes = model.output_shape[-1]
     if classes != len(source.labels):
@@ -50,15 +51,15 @@ def evaluate_model(
     batches = evaluation_batches(source, split, image_size, batch_size)
     steps = -(-source.num_examples(split) // batch_size)
     progress = keras.utils.Progbar(steps) if sys.stdout.isatty() else None
-    for batch in batches:
-        outputs = predict(batch["image"], training=False)
-        logits = (outputs["logits"] if hits else outputs).numpy()
-        labels = batch["label"].numpy()
-        scores.update(logits, labels)
-        if hits:
-            hits.update(outputs["patch_logits"].numpy(), logits, batch)
-        if progress:
-            progress.add(1)
+    with corrupt_images_named(source, split):
+        for batch in batches:
+            outputs = predict(batch["image"], training=False)
+            logits = (outputs["logits"] if hits else outputs).numpy()
+            scores.update(logits, batch["label"].numpy())
+            if hits:
+                hits.update(outputs["patch_logits"].numpy(), logits, batch)
+            if progress:
+                progress.add(1)
     result = scores.result()
     if hits:
         result["evidence_hits"] = hits.result()

@@ -36,6 +36,11 @@ _STRATEGY = flags.DEFINE_enum(
     ["auto", "one_device", "mirrored"],
     "How to distribute: auto mirrors over local GPUs if there are several.",
 )
+_SKIP_CORRUPT = flags.DEFINE_bool(
+    "skip_corrupt",
+    False,
+    "Go without images that cannot be decoded, and say how many.",
+)
 flags.mark_flags_as_required(["config", "workdir"])
 
 
@@ -44,7 +49,13 @@ def main() -> int:
     from .trainer import train
 
     logging.set_verbosity(max(logging.get_verbosity(), logging.INFO))
-    result = train(_CONFIG.value, _WORKDIR.value, _DATA_DIR.value, _strategy())
+    result = train(
+        _CONFIG.value,
+        _WORKDIR.value,
+        _DATA_DIR.value,
+        _strategy(),
+        _SKIP_CORRUPT.value,
+    )
     workdir = pathlib.Path(_WORKDIR.value)
     if not result.finished:
         print(

@@ -4,10 +4,13 @@ What a training step sees depends on (seed, epoch, step) alone, so a run that
 was stopped anywhere goes on with the same batches.
 """
 
+import contextlib
+from collections.abc import Iterator
+
 import ml_collections
 import tensorflow as tf
 
-from bagnet_tf.datasets import ImageSource
+from bagnet_tf.datasets import ImageSource, corrupt_images
 from bagnet_tf.preprocessing import decode_image, evaluation_image
 
 # Encoded images held for shuffling. TFDS stores its examples in random order,
@@ -28,6 +31,27 @@ def steps_per_epoch(source: ImageSource, config: ml_collections.ConfigDict):
             f"{config.train_split!r}. Received: {config.batch_size}"
         )
     return count // config.batch_size
+
+
+@contextlib.contextmanager
+def corrupt_images_named(source: ImageSource, split: str) -> Iterator[None]:
+    """Turns a failure to decode into an error that names the image.
+
+    Raises:
+        ValueError: If a batch of `split`, drawn within, holds an image that
+            cannot be decoded.
+    """
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        image = next(corrupt_images(source, split), None)
+        if image is None:
+            raise
+        raise ValueError(
+            f"dataset {source.name!r} must hold readable images; "
+            "--skip_corrupt goes without the others. "
+            f"Received: image={image!r}"
+        ) from error
 
 
 def training_batches(

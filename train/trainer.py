@@ -21,7 +21,11 @@ from bagnet_tf.models import BagNet
 
 from .evaluation import evaluate_model
 from .optimization import build_optimizer, learning_rate_schedule
-from .pipeline import steps_per_epoch, training_batches
+from .pipeline import (
+    corrupt_images_named,
+    steps_per_epoch,
+    training_batches,
+)
 from .signals import stop_on_signals
 from .step import automatic_bfloat16, train_step
 from .twin import copy_back, training_twin
@@ -49,6 +53,7 @@ def train(
     workdir: str,
     data_dir: str | None = None,
     strategy: tf.distribute.Strategy | None = None,
+    skip_corrupt: bool = False,
 ) -> TrainingResult:
     """Trains a BagNet, or goes on with a run that was stopped.
 
@@ -57,17 +62,22 @@ def train(
         workdir: Folder of this run (see `Workdir`).
         data_dir: Folder of TFDS datasets.
         strategy: How to distribute; by default not at all.
+        skip_corrupt: Whether to go without images that cannot be decoded.
 
     Returns:
         How it ended. SIGINT (Ctrl-C) and SIGTERM end it after the current
         step with a checkpoint.
 
     Raises:
-        ValueError: If the configuration is unusable, or `workdir` belongs to
-            another one.
+        ValueError: If the configuration is unusable, `workdir` belongs to
+            another one, or an image cannot be decoded.
     """
-    run = _Run(config, workdir, data_dir, strategy)
-    with stop_on_signals() as stopped:
+    source = image_source(config.dataset, data_dir, skip_corrupt)
+    run = _Run(config, workdir, source, strategy)
+    with (
+        stop_on_signals() as stopped,
+        corrupt_images_named(source, config.train_split),
+    ):
         while run.epoch < config.epochs and run.train_epoch(stopped):
             run.finish_epoch()
     if run.epoch < config.epochs:
@@ -79,9 +89,9 @@ def train(
 class _Run:
     """The state of one training run."""
 
-    def __init__(self, config, workdir, data_dir, strategy):
+    def __init__(self, config, workdir, source, strategy):
         self._config = config
-        self._source = image_source(config.dataset, data_dir)
+        self._source = source
         self._steps = steps_per_epoch(self._source, config)
         for split in (config.holdout_split, config.eval_split):
             self._source.num_examples(split)  # Fails early if it is wrong.

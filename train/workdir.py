@@ -9,6 +9,7 @@ import keras
 import ml_collections
 import tensorflow as tf
 
+from bagnet_tf.files import write_json, write_text
 from bagnet_tf.model_info import ModelInfo
 from bagnet_tf.version import __version__
 
@@ -60,7 +61,7 @@ class Workdir:
                 f"Received: workdir={str(self.path)!r}"
             )
         self.path.mkdir(parents=True, exist_ok=True)
-        _write_json(self._config, {"config": wanted, "versions": _versions()})
+        write_json(self._config, {"config": wanted, "versions": _versions()})
 
     def history(self, epochs: int) -> list[dict]:
         """The lines of the first `epochs` epochs; later ones are dropped.
@@ -89,20 +90,10 @@ class Workdir:
 
     def save_metrics(self, metrics: Mapping) -> None:
         """Writes `metrics.json`."""
-        _write_json(self._metrics, metrics)
+        write_json(self._metrics, metrics)
 
     def _rewrite_history(self, lines: list[str]) -> None:
-        _write_text(self._history, "".join(f"{line}\n" for line in lines))
-
-
-def _write_json(path: pathlib.Path, content: Mapping) -> None:
-    _write_text(path, json.dumps(content, indent=2) + "\n")
-
-
-def _write_text(path: pathlib.Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+        write_text(self._history, "".join(f"{line}\n" for line in lines))
 
 
 def _versions() -> dict[str, str]:

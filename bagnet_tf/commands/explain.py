@@ -86,14 +86,14 @@ def main() -> None:
     """Explains the images as the flags say."""
     targets = _targets(_IMAGE.value, pathlib.Path(_OUTPUT.value))
     _check_targets(targets)
-    labels = _read_labels(_LABELS.value) if _LABELS.value else None
 
     # Slow imports come after the checks that do without them.
     import tqdm
 
-    from bagnet_tf.model_info import load_model
+    from bagnet_tf.model_info import load_model, read_labels
     from bagnet_tf.report import read_photo
 
+    labels = read_labels(_LABELS.value) if _LABELS.value else None
     model, info = load_model(_MODEL.value, _IMAGE_SIZE.value, labels)
     class_ids = None
     if _CLASSES.value is not None:
@@ -199,17 +199,6 @@ def _check_targets(targets):
                 "output has results already; --overwrite replaces them. "
                 f"Received: output={str(output)!r} with {file.name}"
             )
-
-
-def _read_labels(path) -> list[str]:
-    try:
-        text = pathlib.Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"labels must be a text file, one name a line ({error}). "
-            f"Received: labels={path!r}"
-        ) from error
-    return [line.strip() for line in text.strip().splitlines()]
 
 
 def _class_id(name, labels) -> int:

@@ -1,6 +1,7 @@
 """Which image source does a name mean?"""
 
 from bagnet_tf.datasets.base import ImageSource
+from bagnet_tf.datasets.corrupt import WithoutCorrupt
 from bagnet_tf.datasets.folder_source import FolderSource
 from bagnet_tf.datasets.glyphs_source import GlyphsSource
 from bagnet_tf.datasets.tfds_source import TfdsSource
@@ -8,7 +9,9 @@ from bagnet_tf.datasets.tfds_source import TfdsSource
 _FOLDER_PREFIX = "folder:"
 
 
-def image_source(name: str, data_dir: str | None = None) -> ImageSource:
+def image_source(
+    name: str, data_dir: str | None = None, skip_corrupt: bool = False
+) -> ImageSource:
     """Returns the image source of a name; every command spells it this way.
 
     Example:
@@ -23,6 +26,8 @@ def image_source(name: str, data_dir: str | None = None) -> ImageSource:
             not on disk.
         data_dir: The folder of TFDS datasets; by default that of TFDS. Other
             sources have no use for it.
+        skip_corrupt: Whether to go without images that cannot be decoded; to
+            find them, every split that is used is decoded once.
 
     Returns:
         The image source.
@@ -32,6 +37,11 @@ def image_source(name: str, data_dir: str | None = None) -> ImageSource:
             labelled images.
         FileNotFoundError: If a TFDS dataset is neither on disk nor to be had.
     """
+    source = _source(name, data_dir)
+    return WithoutCorrupt(source) if skip_corrupt else source
+
+
+def _source(name: str, data_dir: str | None) -> ImageSource:
     if name == GlyphsSource.name:
         return GlyphsSource()
     if name.startswith(_FOLDER_PREFIX):
