@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 from matplotlib.patheffects import withStroke
 
-from bagnet_tf.evidence import Explanation
+from bagnet_tf.explanation import Explanation
 from bagnet_tf.geometry import Box, PatchGeometry
 from bagnet_tf.layout import CAPTION_LINE, LINE, MARGIN, Layout, map_extent
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bagnet_tf.evidence import Explanation
+from bagnet_tf.explanation import Explanation
 from bagnet_tf.geometry import Box
 from bagnet_tf.preprocessing import (
     CropTransform,

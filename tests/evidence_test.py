@@ -273,6 +273,22 @@ class ExplainTest(parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, f"Received: {message}"):
             bagnet_tf.explain(tiny_model(), np.zeros(shape, "float32"))
 
+    @parameterized.named_parameters(
+        ("text", np.full((1, 9, 9, 3), "a"), "images.dtype=<U1"),
+        ("above", np.full((1, 9, 9, 3), 256.0), "to 256.0"),
+        ("normalised", np.full((1, 9, 9, 3), -1.0), "from -1.0"),
+        ("nan", np.full((1, 9, 9, 3), np.nan), "to nan"),
+    )
+    def test_values_refused(self, images, message):
+        with self.assertRaisesRegex(ValueError, f"Received: .*{message}"):
+            bagnet_tf.explain(tiny_model(), images)
+
+    def test_any_value_without_preprocessing(self):
+        model = tiny_model(include_preprocessing=False)
+        images = np.full((1, 9, 9, 3), -2.0)
+        logits = bagnet_tf.explain(model, images).logits
+        self.assertTrue(np.isfinite(logits).all())
+
 
 if __name__ == "__main__":
     absltest.main()

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from bagnet_tf.evidence import Explanation
+from bagnet_tf.explanation import Explanation
 from bagnet_tf.geometry import PatchGeometry
 from bagnet_tf.layout import Layout, map_extent
 from bagnet_tf.rendering import colour_limit, render_explanation

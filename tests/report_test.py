@@ -11,7 +11,8 @@ from PIL import Image
 
 from bagnet_tf import models
 from bagnet_tf.architecture import Architecture, Stage
-from bagnet_tf.evidence import Explanation, explain
+from bagnet_tf.evidence import explain
+from bagnet_tf.explanation import Explanation
 from bagnet_tf.geometry import PatchGeometry
 from bagnet_tf.report import describe, read_photo
 
