@@ -97,7 +97,8 @@ def explain(
     geometry.grid_shape(*images.shape[1:3])
     network = patch_logits_model(model)
     if class_ids is not None:
-        _check_class_ids(class_ids, network.output_shape["logits"][-1])
+        classes = model.get_layer(CLASSIFIER_LAYER).units
+        _check_class_ids(class_ids, classes)
     outputs = network.predict(images, verbose=0)
     logits, patch_logits = outputs["logits"], outputs["patch_logits"]
     if class_ids is None:
