@@ -241,7 +241,7 @@ class CommandTest(TemporaryFolderTest):
         self.assertEqual(self.names(), self.before)
 
     @parameterized.parameters(
-        ({"labels": "missing.txt"}, "labels must be a UTF-8 text file"),
+        ({"labels": "missing.txt"}, "labels must be a text file"),
         ({"model": "missing.keras"}, "existing .keras file"),
         ({"formats": "onnx"}, "saved_model, litert"),
         ({"image_size": 4}, "image_size must"),
