@@ -8,7 +8,7 @@ from PIL import Image
 from bagnet_tf.datasets import corrupt_images, image_source
 from tests.small_models import tiny_model
 from tests.training_helpers import tiny_config
-from train.evaluation import evaluate_model
+from train.evaluation import Evaluator
 from train.trainer import train
 
 
@@ -52,15 +52,12 @@ class CorruptImagesTest(parameterized.TestCase):
     def test_evaluation_names_it(self):
         model = tiny_model(classes=2)
         with self.assertRaisesRegex(ValueError, "validation/nut/1.png"):
-            evaluate_model(
-                model, image_source(self.name), "validation", (40, 40)
-            )
+            Evaluator(model, image_source(self.name), (40, 40))("validation")
 
     def test_evaluation_goes_on_without_it(self):
         source = image_source(self.name, skip_corrupt=True)
-        scores = evaluate_model(
-            tiny_model(classes=2), source, "validation", (40, 40)
-        )
+        evaluate = Evaluator(tiny_model(classes=2), source, (40, 40))
+        scores = evaluate("validation")
         self.assertEqual(scores["count"], 7)
 
     def test_training_names_it(self):

@@ -68,7 +68,7 @@ def main() -> None:
     from bagnet_tf.files import write_json
     from bagnet_tf.model_info import load_model
 
-    from .evaluation import evaluate_model
+    from .evaluation import Evaluator
 
     output = _checked_output()
     model, info = load_model(_MODEL.value, _IMAGE_SIZE.value)
@@ -80,9 +80,8 @@ def main() -> None:
             f"{list(source.labels)}"
         )
     keras.utils.set_random_seed(0)  # For the untrained network's weights.
-    scores = evaluate_model(
-        model, source, _SPLIT.value, info.image_size, _BATCH_SIZE.value
-    )
+    evaluate = Evaluator(model, source, info.image_size, _BATCH_SIZE.value)
+    scores = evaluate(_SPLIT.value)
     print(_table(scores, source.labels))
     if output:
         content = {

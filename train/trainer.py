@@ -19,7 +19,7 @@ from bagnet_tf.datasets import ImageSource, image_source
 from bagnet_tf.model_info import ModelInfo
 from bagnet_tf.models import BagNet
 
-from .evaluation import evaluate_model
+from .evaluation import Evaluator
 from .optimization import build_optimizer, learning_rate_schedule
 from .pipeline import (
     corrupt_images_named,
@@ -99,6 +99,7 @@ class _Run:
         self._check_replicas()
         keras.utils.set_random_seed(config.seed)
         self._model = _build_model(config, self._source)
+        self._evaluate = self._evaluator()
         self._schedule = learning_rate_schedule(config, self._steps)
         with self._strategy.scope():
             self._twin = training_twin(
@@ -221,21 +222,17 @@ class _Run:
         size = self._config.eval_image_size
         return ModelInfo((size, size), self._source.labels, metrics)
 
-    def _evaluate(self, split):
+    def _evaluator(self) -> Evaluator:
         size = self._config.eval_image_size
-        return evaluate_model(
-            self._model,
-            self._source,
-            split,
-            (size, size),
-            self._config.batch_size,
+        return Evaluator(
+            self._model, self._source, (size, size), self._config.batch_size
         )
 
     def report(self) -> dict:
         """Scores the best model once on the reported split."""
         automatic_bfloat16(False)  # The numbers are those of float32.
         self._model.load_weights(self._workdir.best_model)
-        scores = self._evaluate(self._config.eval_split)
+        scores = self._evaluator()(self._config.eval_split)
         best = max(self._history, key=lambda e: e["holdout_accuracy"])
         metrics = {
             "dataset": self._config.dataset,
