@@ -119,15 +119,16 @@ class _HitScores:
             return
         masks = batch["mask"].numpy()[correct]
         labels = labels[correct]
-        images = tf.boolean_mask(batch["image"], correct)
-        untrained = self._untrained(images, training=False)["patch_logits"]
+        # On the whole batch: a graph is traced anew for every batch size.
+        untrained = self._untrained(batch["image"], training=False)
+        untrained = untrained["patch_logits"].numpy()[correct]
         rows, cols = patch_logits.shape[1:3]
         inside = mask_at_centres(masks, (rows, cols), self._geometry)
         self._count += len(labels)
         self._sums["rate"] += self._hits(patch_logits[correct], labels, masks)
         self._sums["chance"] += inside.mean(axis=(1, 2)).sum()
         self._sums["centre"] += inside[:, rows // 2, cols // 2].sum()
-        self._sums["untrained"] += self._hits(untrained.numpy(), labels, masks)
+        self._sums["untrained"] += self._hits(untrained, labels, masks)
 
     def _hits(self, patch_logits, labels, masks):
         centred = class_centred(patch_logits)
