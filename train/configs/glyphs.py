@@ -25,10 +25,10 @@ def get_config() -> ml_collections.ConfigDict:
     config.min_crop_area = 1.0  # No cropping.
     config.random_flip = False  # A mirrored glyph may be another one.
 
-    config.epochs = 3
+    config.epochs = 4
     config.batch_size = 16
     config.learning_rate = 0.05  # At the end of the warm-up.
-    config.warmup_epochs = 0.5
+    config.warmup_epochs = 1
     config.momentum = 0.9
     config.nesterov = True
     config.weight_decay = 5e-4  # Decoupled: scaled by the learning rate.
