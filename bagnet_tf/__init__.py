@@ -20,11 +20,14 @@ _MODULE_OF = {
     "BagNet33": "models",
     "Box": "geometry",
     "Explanation": "explanation",
+    "HeatmapNetwork": "heatmap",
     "Patch": "explanation",
     "PatchGeometry": "geometry",
     "Stage": "architecture",
+    "dense_heatmap": "heatmap",
     "explain": "evidence",
     "geometry_of": "geometry",
+    "inference_model": "inference",
     "patch_logits_model": "evidence",
 }
 

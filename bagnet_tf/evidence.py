@@ -93,12 +93,12 @@ def explain(
     """
     images = np.asarray(images)
     geometry = geometry_of(model)
-    _check_images(images, model)
+    check_images(images, model)
     geometry.grid_shape(*images.shape[1:3])
     network = patch_logits_model(model)
     if class_ids is not None:
         classes = model.get_layer(CLASSIFIER_LAYER).units
-        _check_class_ids(class_ids, classes)
+        check_class_ids(class_ids, classes)
     outputs = network.predict(images, verbose=0)
     logits, patch_logits = outputs["logits"], outputs["patch_logits"]
     if class_ids is None:
@@ -119,7 +119,12 @@ def explain(
     )
 
 
-def _check_images(images, model):
+def check_images(images: np.ndarray, model: keras.Model) -> None:
+    """Refuses images that `model` does not take.
+
+    Raises:
+        ValueError: If rank, channels, dtype or range are wrong.
+    """
     channels = model.input_shape[-1]
     if images.ndim != 4 or images.shape[-1] != channels:
         raise ValueError(
@@ -139,7 +144,12 @@ def _check_images(images, model):
             )
 
 
-def _check_class_ids(class_ids, classes):
+def check_class_ids(class_ids: Sequence[int], classes: int) -> None:
+    """Refuses what is not a list of class ids.
+
+    Raises:
+        ValueError: If it is empty, or not of integers from 0 to `classes` - 1.
+    """
     chosen = np.asarray(class_ids)
     valid = (
         chosen.ndim == 1

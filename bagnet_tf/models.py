@@ -19,6 +19,7 @@ RGB_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
 
 # Names by which the other modules find the parts of a (loaded) model.
 NORMALIZATION_LAYER = "normalization"
+STEM_LAYERS = ("stem_conv1", "stem_conv2")
 POOLING_LAYER = "avg_pool"
 CLASSIFIER_LAYER = "classifier"
 
@@ -137,12 +138,20 @@ def BagNet33(weights: str | None = None, **kwargs) -> keras.Model:
     return BagNet(architectures.BAGNET33, weights, **kwargs)
 
 
+def batch_norm_name(convolution: str) -> str:
+    """Name of the batch normalisation that follows a convolution."""
+    if convolution == STEM_LAYERS[1]:
+        return "stem_bn"
+    return convolution.replace("conv", "bn")
+
+
 def _stem(x, channels: int):
     # Neither normalisation nor ReLU between the two convolutions, as in the
     # reference.
-    x = _conv(x, channels, 1, 1, "stem_conv1")
-    x = _conv(x, channels, 3, 1, "stem_conv2")
-    return _relu(_batch_norm(x, "stem_bn"), "stem_relu")
+    projection, convolution = STEM_LAYERS
+    x = _conv(x, channels, 1, 1, projection)
+    x = _conv(x, channels, 3, 1, convolution)
+    return _relu(_batch_norm(x, batch_norm_name(convolution)), "stem_relu")
 
 
 def _stage(x, stage: Stage, expansion: int, name: str):
