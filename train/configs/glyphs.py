@@ -25,7 +25,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.min_crop_area = 1.0  # No cropping.
     config.random_flip = False  # A mirrored glyph may be another one.
 
-    config.epochs = 4
+    config.epochs = 5
     config.batch_size = 16
     config.learning_rate = 0.05  # At the end of the warm-up.
     config.warmup_epochs = 1
