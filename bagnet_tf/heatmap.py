@@ -5,6 +5,8 @@ The published way cuts an image into all its patches and runs each of them:
 of any layer is computed twice (`bagnet_tf.phases`).
 """
 
+import dataclasses
+import hashlib
 from collections.abc import Sequence
 
 import keras
@@ -12,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from bagnet_tf.evidence import check_class_ids, check_images
-from bagnet_tf.geometry import geometry_of
+from bagnet_tf.geometry import Box, geometry_of
 from bagnet_tf.inference import inference_model
 from bagnet_tf.models import (
     CLASSIFIER_LAYER,
@@ -88,6 +90,8 @@ class HeatmapNetwork:
     Attributes:
         geometry: Receptive field and stride of the model.
         stride: Distance between neighbouring elements of a map, pixels.
+        classes: Number of classes of the model.
+        digest: SHA-256 of all that decides the values of a map.
     """
 
     def __init__(
@@ -118,7 +122,9 @@ class HeatmapNetwork:
         inference = inference_model(model, dtype)
         classifier = inference.get_layer(CLASSIFIER_LAYER)
         self._classifier = classifier.kernel.numpy(), classifier.bias.numpy()
+        self.classes = classifier.units
         self._features = PhaseNetwork(inference, stride, max_memory)
+        self.digest = _digest(inference, stride)
 
     def __call__(
         self,
@@ -130,46 +136,107 @@ class HeatmapNetwork:
         """Maps of some classes. Arguments and result: see `dense_heatmap`."""
         images = np.asarray(images)
         check_images(images, self._model)
-        check_class_ids(class_ids, self._classifier[0].shape[-1])
-        before, shape = self._plan(*images.shape[1:3], padding)
-        # So many positions that every split into phases comes out even; the
-        # rest is cut off at the end.
-        phases = self._features.num_phases
-        rounded = [-(-side // phases) * phases for side in shape]
-        kernel, bias = self._classes(class_ids, centred)
-        maps = self._features(
-            self._padded(images, before, rounded),
-            lambda features: _class_evidence(features, kernel, bias),
+        every = Box(0, 0, *self.map_shape(*images.shape[1:3], padding))
+        return self.evaluate_part(
+            images, (0, 0), every, class_ids, padding, centred
         )
-        return maps[:, : shape[0], : shape[1]].numpy()
 
-    def _plan(self, height, width, padding):
-        """Pixels to pad before the image, and shape of the maps."""
+    def map_shape(
+        self, height: int, width: int, padding: str
+    ) -> tuple[int, int]:
+        """(rows, cols) of the map of an image.
+
+        Raises:
+            ValueError: If `padding` is unknown or, with `"valid"`, the image
+                is smaller than one patch.
+        """
         if padding == "same":
-            shape = -(-height // self.stride), -(-width // self.stride)
-            return (self.geometry.receptive_field - 1) // 2, shape
+            return -(-height // self.stride), -(-width // self.stride)
         if padding != "valid":
             raise ValueError(
                 "padding must be 'same' or 'valid'. "
                 f"Received: padding={padding!r}"
             )
-        self.geometry.grid_shape(height, width)  # Refuses small ones.
-        last = [s - self.geometry.receptive_field for s in (height, width)]
-        return 0, tuple(rest // self.stride + 1 for rest in last)
+        geometry = dataclasses.replace(self.geometry, stride=self.stride)
+        return geometry.grid_shape(height, width)
 
-    def _padded(self, images, before, shape):
-        """The images within as many pixels as `shape` positions see."""
-        sides = [
-            (positions - 1) * self.stride + self.geometry.receptive_field
-            for positions in shape
+    def pixels_of(self, part: Box, padding: str) -> Box:
+        """The pixels that a part of a map is computed from.
+
+        Args:
+            part: Rows and columns of the map.
+            padding: `"same"` or `"valid"`.
+
+        Returns:
+            A box that may reach out of the image.
+        """
+        rim = (self.geometry.receptive_field - 1) // 2
+        before = rim if padding == "same" else 0
+        rows, cols = self._rounded(part)
+        top = part.top * self.stride - before
+        left = part.left * self.stride - before
+        beyond = self.geometry.receptive_field - self.stride
+        return Box(
+            top,
+            left,
+            top + rows * self.stride + beyond,
+            left + cols * self.stride + beyond,
+        )
+
+    def evaluate_part(
+        self,
+        pixels: np.ndarray,
+        origin: tuple[int, int],
+        part: Box,
+        class_ids: Sequence[int],
+        padding: str = "same",
+        centred: bool = False,
+    ) -> np.ndarray:
+        """A part of the maps, from a part of the images.
+
+        Args:
+            pixels: (batch, height, width, channels), in the model's input
+                range; taken for padding is what lies outside.
+            origin: Pixel (y, x) of the images where `pixels` begin.
+            part: The rows and columns of the maps that are wanted.
+            class_ids: See `dense_heatmap`, as what follows.
+            padding: `"same"` or `"valid"`.
+            centred: Whether to subtract the mean over all classes.
+
+        Returns:
+            float32 (batch, rows of `part`, columns of `part`, k), logits.
+
+        Raises:
+            ValueError: If a class id is out of range.
+        """
+        check_class_ids(class_ids, self.classes)
+        kernel, bias = self._classes(class_ids, centred)
+        maps = self._features(
+            self._surrounded(pixels, origin, self.pixels_of(part, padding)),
+            lambda features: _class_evidence(features, kernel, bias),
+        )
+        rows, cols = part.bottom - part.top, part.right - part.left
+        return maps[:, :rows, :cols].numpy()
+
+    def _rounded(self, part: Box) -> list[int]:
+        """Rows and columns, such that every split into phases is even."""
+        phases = self._features.num_phases
+        sides = part.bottom - part.top, part.right - part.left
+        return [-(-side // phases) * phases for side in sides]
+
+    def _surrounded(self, pixels, origin, box) -> tf.Tensor:
+        """The pixels of `box`, with padding where there are none."""
+        inner = pixels[
+            :,
+            max(box.top - origin[0], 0) : box.bottom - origin[0],
+            max(box.left - origin[1], 0) : box.right - origin[1],
         ]
-        padded = np.empty((len(images), *sides, images.shape[-1]), np.float32)
-        padded[:] = self._padding_value
-        # At the end, pixels that no position of a map sees may be left over.
-        rows, cols = (side - before for side in sides)
-        inner = images[:, :rows, :cols]
+        top, left = max(origin[0] - box.top, 0), max(origin[1] - box.left, 0)
         height, width = inner.shape[1:3]
-        padded[:, before : before + height, before : before + width] = inner
+        shape = box.bottom - box.top, box.right - box.left
+        padded = np.empty((len(inner), *shape, inner.shape[-1]), np.float32)
+        padded[:] = self._padding_value
+        padded[:, top : top + height, left : left + width] = inner
         return tf.constant(padded)
 
     def _classes(self, class_ids, centred):
@@ -198,3 +265,10 @@ def _padding_value(model: keras.Model) -> np.ndarray | float:
         return 0.0
     mean = model.get_layer(NORMALIZATION_LAYER).mean
     return np.ravel(keras.ops.convert_to_numpy(mean))
+
+
+def _digest(inference: keras.Model, stride: int) -> str:
+    digest = hashlib.sha256(f"{stride} {inference.to_json()}".encode())
+    for value in inference.get_weights():
+        digest.update(value.tobytes())
+    return digest.hexdigest()

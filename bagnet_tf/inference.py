@@ -16,14 +16,15 @@ from bagnet_tf.evidence import patch_logits_model
 from bagnet_tf.models import (
     CLASSIFIER_LAYER,
     NORMALIZATION_LAYER,
+    POOLING_LAYER,
     STEM_LAYERS,
     batch_norm_name,
 )
 
 _DTYPES = ("float32", "bfloat16")
 
-# bfloat16 has 8 significant bits, so a convolution that adds a mean only to
-# subtract it again loses what is left. Layers in which a channel's mean is
+# bfloat16 has 8 significant bits, so where a large mean is subtracted again,
+# its rounding drowns what is left. Layers in which the mean of a channel is
 # larger than this, in units of what the layer puts out, stay in float32.
 _CANCELLATION_LIMIT = 8.0
 
@@ -41,9 +42,10 @@ def inference_model(
     In float32 its patch logits are within 1e-4 of the largest patch logit of
     `model` (typically 1e-6). In bfloat16 about 1e-2 (`benchmarks/` measures
     it); pooling and classifier stay in float32, so that the logits remain the
-    mean of the patch logits, and so do the stem and the layers in which a
-    nearly dead channel's large mean is subtracted again: with those in
-    bfloat16, rounding would drown what they say.
+    mean of the patch logits. So do the stem, and layers of nearly dead
+    channels: what such a channel puts out is a large constant and a whisper,
+    of which normalisation keeps the whisper. Published weights have them, and
+    plain rounding lets their accuracy fall.
 
     Args:
         model: A trained BagNet with a classifier, also one that came from
@@ -79,9 +81,12 @@ def inference_model(
             f"Received: model={model.name!r} without {sorted(missing)}"
         )
     folded = _folded(network)
+    in_float32 = _layers_in_float32(network, folded)
     inference = keras.models.clone_model(
         network,
-        clone_function=lambda layer: _counterpart(layer, folded, dtype),
+        clone_function=lambda layer: _counterpart(
+            layer, "float32" if layer.name in in_float32 else dtype
+        ),
         call_function=_call,
     )
     for layer_name, convolution in folded.items():
@@ -156,21 +161,32 @@ def _with_batch_norm(kernel, bias, batch_norm) -> _Convolution:
     )
 
 
-def _counterpart(layer, folded, dtype) -> keras.Layer:
+def _layers_in_float32(
+    network: keras.Model, folded: dict[str, _Convolution]
+) -> set[str]:
+    """Names of the layers that must not be rounded to bfloat16."""
+    names = {POOLING_LAYER, CLASSIFIER_LAYER, STEM_LAYERS[1]}
+    makers = {id(layer.output): layer for layer in network.layers[:-2]}
+    for name, convolution in folded.items():
+        if convolution.cancellation > _CANCELLATION_LIMIT:
+            names.add(name)
+            # What goes in must be as precise: back to what computed it.
+            layer = network.get_layer(name)
+            while isinstance(layer.input, keras.KerasTensor):
+                layer = makers[id(layer.input)]
+                names.add(layer.name)
+                if layer.name in folded:
+                    break
+    return names
+
+
+def _counterpart(layer: keras.Layer, dtype: str) -> keras.Layer:
     """The layer that stands for `layer` in the inference model."""
     if _vanishes(layer):
         return layer  # Left out by `_call`.
-    config = layer.get_config()
-    in_float32 = isinstance(
-        layer, keras.layers.GlobalAveragePooling2D | keras.layers.Dense
-    )
-    if layer.name in folded:
+    config = layer.get_config() | {"dtype": dtype}
+    if isinstance(layer, keras.layers.Conv2D):
         config["use_bias"] = True
-        in_float32 = (
-            layer.name == STEM_LAYERS[1]
-            or folded[layer.name].cancellation > _CANCELLATION_LIMIT
-        )
-    config["dtype"] = "float32" if in_float32 else dtype
     return type(layer).from_config(config)
 
 

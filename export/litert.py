@@ -24,9 +24,10 @@ def write_litert(
     Raises:
         ValueError: If `model` is no such BagNet.
     """
-    signatures = litert_signatures(InferenceGraph(model), image_size)
+    graph = InferenceGraph(model)
+    signatures = litert_signatures(graph, image_size)
     with tempfile.TemporaryDirectory() as static_model:
-        tf.saved_model.save(Weights(model), static_model, signatures)
+        tf.saved_model.save(Weights(graph.network), static_model, signatures)
         converter = tf.lite.TFLiteConverter.from_saved_model(
             static_model, signature_keys=list(signatures)
         )

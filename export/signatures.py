@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from bagnet_tf.evidence import patch_logits_model
+from bagnet_tf.inference import inference_model
 from bagnet_tf.models import (
     CLASSIFIER_LAYER,
     NORMALIZATION_LAYER,
@@ -27,7 +28,12 @@ CLASS_EVIDENCE = "class_evidence"
 class InferenceGraph:
     """The parts of a BagNet from which every signature is put together.
 
+    They are those of its inference model: batch normalisation, the stem and
+    input scaling are folded.
+
     Attributes:
+        model: The model as it was trained.
+        network: Its inference model.
         features: The concrete function from `image` (batch, height, width, 3),
             float32, RGB 0-255, to the last feature map
             (batch, rows, cols, channels). One trace serves all signatures.
@@ -38,7 +44,7 @@ class InferenceGraph:
     """
 
     def __init__(self, model: keras.Model):
-        """Takes a model apart.
+        """Folds a model and takes it apart.
 
         Args:
             model: A BagNet with a classifier and `include_preprocessing`.
@@ -46,7 +52,7 @@ class InferenceGraph:
         Raises:
             ValueError: If `model` is anything else.
         """
-        patch_logits_model(model)  # Refuses a model without a classifier.
+        self.network = inference_model(model)
         if NORMALIZATION_LAYER not in [layer.name for layer in model.layers]:
             raise ValueError(
                 "model must normalise its input itself "
@@ -55,12 +61,12 @@ class InferenceGraph:
                 f"{NORMALIZATION_LAYER!r}"
             )
         self.model = model
-        self.pooling = model.get_layer(POOLING_LAYER)
-        self.classifier = model.get_layer(CLASSIFIER_LAYER)
+        self.pooling = self.network.get_layer(POOLING_LAYER)
+        self.classifier = self.network.get_layer(CLASSIFIER_LAYER)
         self.image_spec = tf.TensorSpec(
             (None, *model.input_shape[1:]), tf.float32, name="image"
         )
-        features_model = keras.Model(model.input, self.pooling.input)
+        features_model = keras.Model(self.network.input, self.pooling.input)
         self.features = _trace(
             lambda image: features_model(image, training=False),
             self.image_spec,
@@ -112,7 +118,8 @@ class ReusableModel(Weights):
 
     `module(image, training=False)` gives logits (batch, classes).
     `training=True` normalises by the statistics of the batch and updates the
-    moving ones. Both are traced.
+    moving ones. Both are traced, and both follow the variables; the signatures
+    are quicker, with weights of their own that training does not change.
 
     Attributes:
         regularization_losses: Empty: weight decay is the optimizer's.
@@ -121,21 +128,25 @@ class ReusableModel(Weights):
     def __init__(self, graph: InferenceGraph):
         """Traces the calls of a BagNet."""
         super().__init__(graph.model)
-        training_model = patch_logits_model(graph.model)
+        self._signature_weights = Weights(graph.network)
+        model = patch_logits_model(graph.model)
 
         # Concrete, because TensorFlow traces `call` again while it saves.
-        train = _trace(
-            lambda image: training_model(image, training=True)["logits"],
-            graph.image_spec,
-        )
+        traced = {
+            training: _trace(
+                lambda image, training=training: model(
+                    image, training=training
+                )["logits"],
+                graph.image_spec,
+            )
+            for training in (False, True)
+        }
 
         @tf.function(autograph=False)
         def call(image, training=False):
-            if training:
-                return train(image)
-            return graph.predict(image)["logits"]
+            return traced[bool(training)](image)
 
-        for training in (False, True):
+        for training in traced:
             call.get_concrete_function(graph.image_spec, training=training)
         self.regularization_losses = []
         self.__call__ = call

@@ -173,12 +173,15 @@ class SavedModelTest(parameterized.TestCase):
             variable.assign_sub(0.01 * gradient / norm)
         self.assertLess(loss().numpy(), first.numpy())
 
-    def test_signatures_and_call_share_their_weights(self):
+    def test_training_changes_the_call_and_not_the_signatures(self):
         loaded = tf.saved_model.load(self.path)  # Changed here.
         loaded.trainable_variables[-1].assign_add(np.ones(CLASSES))
         image = tf.constant(self.images, tf.float32)
-        outputs = loaded.signatures["serving_default"](image=image)
+        logits = loaded(image, training=False)
         expected = self.expected["logits"] + 1
+        self.assertLess(_largest_error(logits, expected), 1e-5)
+        outputs = loaded.signatures["serving_default"](image=image)
+        expected = self.expected["logits"]
         self.assertLess(_largest_error(outputs["logits"], expected), 1e-5)
 
 
