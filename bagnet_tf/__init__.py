@@ -22,10 +22,13 @@ _MODULE_OF = {
     "Explanation": "explanation",
     "Patch": "explanation",
     "PatchGeometry": "geometry",
+    "Preset": "presets",
     "Stage": "architecture",
+    "decode_predictions": "predictions",
     "explain": "evidence",
     "geometry_of": "geometry",
     "patch_logits_model": "evidence",
+    "preset_info": "presets",
 }
 
 __all__ = ["__version__", *_MODULE_OF]

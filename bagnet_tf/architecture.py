@@ -8,6 +8,11 @@ import dataclasses
 
 from bagnet_tf.geometry import PatchGeometry
 
+# Names by which the other modules find the parts of a (loaded) model.
+NORMALIZATION_LAYER = "normalization"
+POOLING_LAYER = "avg_pool"
+CLASSIFIER_LAYER = "classifier"
+
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
