@@ -32,9 +32,10 @@ class DecodePredictionsTest(parameterized.TestCase):
         self.assertEqual(result, [[(1, "b", 2.0), (0, "a", 1.0)]])
 
     def test_equal_scores_in_the_order_of_the_classes(self):
-        result = decode_predictions(np.zeros((1, 1000)), top=3)[0]
-        self.assertEqual([name for _, name, _ in result][:2],
-                         ["tench", "goldfish"])  # fmt: skip
+        scores = np.arange(1000)[np.newaxis] % 2
+        labels = [str(index) for index in range(1000)]
+        result = decode_predictions(scores, top=500, labels=labels)[0]
+        self.assertEqual([i for i, _, _ in result], list(range(1, 1000, 2)))
 
     def test_unsigned_scores(self):
         scores = np.array([[0, 200, 100]], np.uint8)

@@ -197,6 +197,10 @@ class LoadTest(parameterized.TestCase):
         entries = small_state_dict() | {"output.bias": np.zeros(5)}
         self.assert_refused(entries, "1 unexpected (output.bias)")
 
+    def test_unknown_entry_of_the_classifier(self):
+        entries = small_state_dict() | {"fc.scale": np.zeros(5)}
+        self.assert_refused(entries, "1 unexpected (fc.scale)")
+
     def test_misshaped_entries(self):
         entries = small_state_dict() | {"fc.bias": np.zeros((6,))}
         self.assert_refused(
