@@ -23,12 +23,15 @@ _MODULE_OF = {
     "HeatmapNetwork": "heatmap",
     "Patch": "explanation",
     "PatchGeometry": "geometry",
+    "Preset": "presets",
     "Stage": "architecture",
+    "decode_predictions": "predictions",
     "dense_heatmap": "heatmap",
     "explain": "evidence",
     "geometry_of": "geometry",
     "inference_model": "inference",
     "patch_logits_model": "evidence",
+    "preset_info": "presets",
 }
 
 __all__ = ["__version__", *_MODULE_OF]

@@ -8,6 +8,12 @@ import dataclasses
 
 from bagnet_tf.geometry import PatchGeometry
 
+# Names by which the other modules find the parts of a (loaded) model.
+NORMALIZATION_LAYER = "normalization"
+STEM_LAYERS = ("stem_conv1", "stem_conv2")
+POOLING_LAYER = "avg_pool"
+CLASSIFIER_LAYER = "classifier"
+
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
@@ -75,3 +81,10 @@ BAGNET17 = _bagnet(17, stages_with_3x3=3)
 BAGNET33 = _bagnet(33, stages_with_3x3=4)
 
 ARCHITECTURES = {a.name: a for a in (BAGNET9, BAGNET17, BAGNET33)}
+
+
+def batch_norm_name(convolution: str) -> str:
+    """Name of the batch normalisation that follows a convolution."""
+    if convolution == STEM_LAYERS[1]:
+        return "stem_bn"
+    return convolution.replace("conv", "bn")

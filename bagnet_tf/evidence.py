@@ -14,13 +14,13 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from bagnet_tf.explanation import Explanation
-from bagnet_tf.geometry import geometry_of
-from bagnet_tf.models import (
+from bagnet_tf.architecture import (
     CLASSIFIER_LAYER,
     NORMALIZATION_LAYER,
     POOLING_LAYER,
 )
+from bagnet_tf.explanation import Explanation
+from bagnet_tf.geometry import geometry_of
 
 
 def patch_logits_model(model: keras.Model) -> keras.Model:

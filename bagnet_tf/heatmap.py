@@ -13,13 +13,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bagnet_tf.evidence import check_class_ids, check_images
-from bagnet_tf.geometry import Box, geometry_of
-from bagnet_tf.inference import inference_model
-from bagnet_tf.models import (
+from bagnet_tf.architecture import (
     CLASSIFIER_LAYER,
     NORMALIZATION_LAYER,
 )
+from bagnet_tf.evidence import check_class_ids, check_images
+from bagnet_tf.geometry import Box, geometry_of
+from bagnet_tf.inference import inference_model
 from bagnet_tf.phases import PhaseNetwork
 
 _GIBIBYTE = 2**30

@@ -12,14 +12,14 @@ import dataclasses
 import keras
 import numpy as np
 
-from bagnet_tf.evidence import patch_logits_model
-from bagnet_tf.models import (
+from bagnet_tf.architecture import (
     CLASSIFIER_LAYER,
     NORMALIZATION_LAYER,
     POOLING_LAYER,
     STEM_LAYERS,
     batch_norm_name,
 )
+from bagnet_tf.evidence import patch_logits_model
 
 _DTYPES = ("float32", "bfloat16")
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
+from bagnet_tf.architecture import POOLING_LAYER
 from bagnet_tf.geometry import geometry_of
-from bagnet_tf.models import POOLING_LAYER
 
 # Arrays of a residual block that are alive at once: input, shortcut, sum.
 _LIVE_ARRAYS = 3

@@ -8,13 +8,13 @@ that their equality with the mean of the patch logits remains a real check.
 import keras
 import tensorflow as tf
 
-from bagnet_tf.evidence import patch_logits_model
-from bagnet_tf.inference import inference_model
-from bagnet_tf.models import (
+from bagnet_tf.architecture import (
     CLASSIFIER_LAYER,
     NORMALIZATION_LAYER,
     POOLING_LAYER,
 )
+from bagnet_tf.evidence import patch_logits_model
+from bagnet_tf.inference import inference_model
 from bagnet_tf.preprocessing import decode_image, evaluation_image
 
 # Not "serve": with a signature of that name the LiteRT converter drops the

@@ -11,6 +11,11 @@ from absl.testing import absltest, parameterized
 import bagnet_tf
 from bagnet_tf.weights import load_official_state_dict
 from tests.shared_data import golden_state_dict, shared
+from tests.weight_file_helpers import (
+    SMALL_CLASSES,
+    SMALL_WIDTH,
+    small_state_dict,
+)
 
 _VARIANTS = tuple((name, name) for name in bagnet_tf.ARCHITECTURES)
 _LAYOUTS = ("official", "pytorchcv")
@@ -108,25 +113,11 @@ def _untouched_model():
 
 
 def _small_model(**kwargs):
-    return bagnet_tf.BagNet9(classes=5, width=1 / 16, **kwargs)
+    return bagnet_tf.BagNet9(classes=SMALL_CLASSES, width=SMALL_WIDTH, **kwargs)
 
 
 def _snapshot(model):
     return [weight.numpy() for weight in model.weights]
-
-
-@functools.lru_cache
-def _small_state_dict():
-    """A state dict of the size of `_small_model`."""
-    rng = np.random.default_rng(0)
-    entries = {}
-    for key, value in _state_dict("bagnet9", "official").items():
-        shape = tuple(
-            5 if side == 1000 else side if side in (1, 3) else side // 16
-            for side in value.shape
-        )
-        entries[key] = rng.uniform(0.5, 1.5, shape).astype("float32")
-    return entries
 
 
 class LoadTest(parameterized.TestCase):
@@ -142,7 +133,7 @@ class LoadTest(parameterized.TestCase):
 
     def test_every_weight_comes_from_the_state_dict(self):
         model = _small_model(include_preprocessing=True)
-        entries = _small_state_dict()
+        entries = small_state_dict()
         load_official_state_dict(model, entries)
         expected = sorted(
             float(value.astype("float64").sum())
@@ -162,13 +153,13 @@ class LoadTest(parameterized.TestCase):
     )  # fmt: skip
     def test_layout(self, layer, attribute, key, axes):
         model = _small_model()
-        load_official_state_dict(model, _small_state_dict())
+        load_official_state_dict(model, small_state_dict())
         value = getattr(model.get_layer(layer), attribute).numpy()
-        expected = _small_state_dict()[key].transpose(axes)
+        expected = small_state_dict()[key].transpose(axes)
         np.testing.assert_array_equal(value, expected)
 
     def test_data_parallel_prefix(self):
-        wrapped = {f"module.{k}": v for k, v in _small_state_dict().items()}
+        wrapped = {f"module.{k}": v for k, v in small_state_dict().items()}
         model = _small_model()
         load_official_state_dict(model, wrapped)
         kernel = model.get_layer("classifier").kernel.numpy()
@@ -176,19 +167,19 @@ class LoadTest(parameterized.TestCase):
 
     def test_without_top_the_classifier_is_ignored(self):
         model = _small_model(include_top=False)
-        load_official_state_dict(model, _small_state_dict())
+        load_official_state_dict(model, small_state_dict())
         kernel = model.get_layer("stem_conv1").kernel.numpy()
-        expected = _small_state_dict()["conv1.weight"].transpose(2, 3, 1, 0)
+        expected = small_state_dict()["conv1.weight"].transpose(2, 3, 1, 0)
         np.testing.assert_array_equal(kernel, expected)
 
     def test_without_top_other_entries_are_not_ignored(self):
         model = _small_model(include_top=False)
-        entries = _small_state_dict() | {"fc2.weight": np.zeros(3)}
+        entries = small_state_dict() | {"fc2.weight": np.zeros(3)}
         with self.assertRaisesRegex(ValueError, r"1 unexpected \(fc2.weight\)"):
             load_official_state_dict(model, entries)
 
     def test_missing_entries(self):
-        entries = dict(_small_state_dict())
+        entries = dict(small_state_dict())
         for key in ("bn1.bias", "layer3.0.conv2.weight"):
             del entries[key]
         self.assert_refused(
@@ -199,21 +190,25 @@ class LoadTest(parameterized.TestCase):
         )
 
     def test_extra_entries(self):
-        entries = _small_state_dict() | {"layer5.0.conv1.weight": np.zeros(3)}
+        entries = small_state_dict() | {"layer5.0.conv1.weight": np.zeros(3)}
         self.assert_refused(entries, "1 unexpected (layer5.0.conv1.weight)")
 
     def test_classifier_of_the_other_layout_is_extra(self):
-        entries = _small_state_dict() | {"output.bias": np.zeros(5)}
+        entries = small_state_dict() | {"output.bias": np.zeros(5)}
         self.assert_refused(entries, "1 unexpected (output.bias)")
 
+    def test_unknown_entry_of_the_classifier(self):
+        entries = small_state_dict() | {"fc.scale": np.zeros(5)}
+        self.assert_refused(entries, "1 unexpected (fc.scale)")
+
     def test_misshaped_entries(self):
-        entries = _small_state_dict() | {"fc.bias": np.zeros((6,))}
+        entries = small_state_dict() | {"fc.bias": np.zeros((6,))}
         self.assert_refused(
             entries, "1 of another shape (fc.bias (6,) instead of (5,))"
         )
 
     def test_everything_wrong_at_once_is_one_error(self):
-        entries = _small_state_dict() | {"fc.bias": np.zeros((6,)), "x": 0}
+        entries = small_state_dict() | {"fc.bias": np.zeros((6,)), "x": 0}
         del entries["conv1.weight"]
         self.assert_refused(
             entries, "1 missing", "1 unexpected (x)", "1 of another shape"
@@ -233,12 +228,12 @@ class LoadTest(parameterized.TestCase):
             r"instead of \(16, 16, 3, 3\), layer4.0.conv2.weight"
         )
         with self.assertRaisesRegex(ValueError, message):
-            load_official_state_dict(model, _small_state_dict())
+            load_official_state_dict(model, small_state_dict())
 
     def test_model_that_is_no_bagnet(self):
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
         with self.assertRaisesRegex(ValueError, "model must be a BagNet"):
-            load_official_state_dict(model, _small_state_dict())
+            load_official_state_dict(model, small_state_dict())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,126 @@
+"""How does a published file get into the cache, whole and checked?
+
+Nothing is read as weights before its hash is that of the record. What is
+downloaded lies in a folder of its own until then, and is renamed into place.
+"""
+
+import hashlib
+import os
+import pathlib
+import shutil
+import tempfile
+import urllib.parse
+import zipfile
+import zlib
+
+import keras
+from absl import logging
+
+from bagnet_tf.presets import Preset
+
+# The published files have 60 to 75 MB: nothing else is worth unpacking.
+_MOST_BYTES = 1 << 30
+# What zipfile raises; ValueError is ours.
+_DAMAGED_ARCHIVE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    KeyError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+)
+
+
+def fetch(preset: Preset) -> pathlib.Path:
+    """Returns the file of published weights; downloads it where necessary.
+
+    It lies in the folder `models` of Keras's cache (`$KERAS_HOME`, by default
+    `~/.keras`). A file that someone put there by hand, unpacked or as the
+    published zip archive, is used like a downloaded one. One of another hash
+    is set aside under another name.
+
+    Args:
+        preset: The record of the weights.
+
+    Returns:
+        The path of the file, whose hash is that of the record.
+
+    Raises:
+        ValueError: If what was downloaded has another hash.
+        OSError: If it cannot be downloaded or the cache not be written.
+
+    Example:
+        >>> fetch(bagnet_tf.preset_info("bagnet33-imagenet"))
+    """
+    folder = cache_folder()
+    path = folder / preset.file
+    if path.is_file():
+        if _hash(path, preset) == preset.file_hash:
+            return path
+        aside = path.with_name(path.name + ".wrong_hash")
+        path.replace(aside)
+        logging.warning(
+            "%s does not have the published hash; it is now %s.", path, aside
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    name = pathlib.PurePosixPath(urllib.parse.urlsplit(preset.url).path).name
+    by_hand = folder / name
+    with tempfile.TemporaryDirectory(dir=folder, prefix="download-") as new:
+        new = pathlib.Path(new)
+        # `by_hand` can only be there if it is the archive of the file.
+        source = by_hand if by_hand.is_file() else _download(preset, name, new)
+        origin = by_hand if by_hand.is_file() else preset.url
+        file = source
+        if name != preset.file:
+            file = _unpack(source, preset.file, new / "unpacked", origin)
+        found = _hash(file, preset)
+        if found != preset.file_hash:
+            raise ValueError(
+                f"{preset.file} must have the {preset.hash_algorithm} "
+                f"{preset.file_hash}. Received: {found} from {origin}"
+            )
+        file.replace(path)
+    return path
+
+
+def cache_folder() -> pathlib.Path:
+    """The folder that published files are kept in; it may not exist yet."""
+    home = os.environ.get("KERAS_HOME") or "~/.keras"
+    return pathlib.Path(home).expanduser() / "models"
+
+
+def _hash(path, preset) -> str:
+    """The hash of a file, as many digits of it as are published."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, preset.hash_algorithm).hexdigest()
+    return digest[: len(preset.file_hash)]
+
+
+def _download(preset, name, folder) -> pathlib.Path:
+    try:
+        path = keras.utils.get_file(
+            fname=name, origin=preset.url, cache_dir=folder, cache_subdir=""
+        )
+    except Exception as error:  # Keras wraps what happened in a bare one.
+        raise OSError(
+            f"{preset.url} cannot be downloaded ({error}). Where there is no "
+            "network, download it elsewhere and put it there by hand: "
+            f"{cache_folder() / name}"
+        ) from error
+    return pathlib.Path(path)
+
+
+def _unpack(archive, member, path, origin) -> pathlib.Path:
+    """Unpacks the one member of exactly this name, to `path`."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            if opened.getinfo(member).file_size > _MOST_BYTES:
+                raise ValueError(f"{member} has over {_MOST_BYTES} bytes")
+            with opened.open(member) as packed, path.open("wb") as file:
+                shutil.copyfileobj(packed, file)
+    except _DAMAGED_ARCHIVE as error:
+        raise ValueError(
+            f"the download must be a zip archive with {member} in it "
+            f"({error}). Received: {origin}"
+        ) from error
+    return path
