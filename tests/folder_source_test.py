@@ -201,11 +201,12 @@ class FolderMasksTest(parameterized.TestCase):
 
     def test_class_named_masks(self):
         files = [f"{c}/{i}.png" for c in ("hats", "masks") for i in range(20)]
-        _write(self.root, *files, "masks/venice/1.png")
+        nested = ("masks/venice/1.png", "masks/masks/1.png")
+        _write(self.root, *files, *nested)
         source = image_source(self.name)
         self.assertEqual(source.labels, ("hats", "masks"))
         self.assertFalse(source.has_masks)
-        self.assertLen(_ids(source, "train+validation"), 41)
+        self.assertLen(_ids(source, "train+validation"), 42)
 
     def test_masks_are_no_class_whatever_they_are(self):
         files = [f"{c}/{i}.png" for c in "ab" for i in range(20)]

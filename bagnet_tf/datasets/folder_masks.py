@@ -40,7 +40,7 @@ def list_masks(root: pathlib.Path, names: list[str]) -> dict[str, str] | None:
     for top in sorted(tops):
         for parent, _, files in os.walk(folder / top):
             for name in files:
-                if name.lower().endswith(SUFFIX) and not name.startswith("."):
+                if name.lower().endswith(SUFFIX):
                     file = pathlib.Path(parent, name)
                     image = file.relative_to(folder).with_suffix("")
                     masks[image.as_posix()] = file.relative_to(root).as_posix()
@@ -99,6 +99,4 @@ def read_mask(path: tf.Tensor) -> tf.Tensor:
         )
         return tf.reduce_any(pixels != 0, axis=-1)
 
-    mask = tf.cond(path == "", lambda: tf.zeros((1, 1), tf.bool), decoded)
-    mask.set_shape((None, None))
-    return mask
+    return tf.cond(path == "", lambda: tf.zeros((1, 1), tf.bool), decoded)
