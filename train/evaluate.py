@@ -5,9 +5,10 @@ Example:
         --dataset=glyphs --split=validation --output=scores.json
 
 Prints a short table and writes all scores as JSON. Where the dataset has
-masks of the true evidence (glyphs), it also reports how often the centre of
-the strongest patch lies on them. Exit status: 0, or 2 for a mistake in the
-arguments.
+masks of the true evidence (glyphs; a folder with a masks tree), it also
+reports how often the centre of the strongest patch lies on them, and with
+--masks how well whole evidence maps find them, pixel by pixel. Exit status: 0,
+or 2 for a mistake in the arguments.
 """
 
 import pathlib
@@ -55,6 +56,29 @@ _SKIP_CORRUPT = flags.DEFINE_bool(
     "Go without images that cannot be decoded, and say how many.",
     flag_values=_FLAGS,
 )
+_MASKS = flags.DEFINE_bool(
+    "masks",
+    False,
+    "Score the evidence maps against the dataset's masks, and by deletion and "
+    "insertion.",
+    flag_values=_FLAGS,
+)
+_POINTING_TOLERANCE = flags.DEFINE_integer(
+    "pointing_tolerance",
+    15,
+    "With --masks: how far from the mask a map's maximum is still a hit, "
+    "pixels.",
+    lower_bound=0,
+    flag_values=_FLAGS,
+)
+_NUM_CURVE_IMAGES = flags.DEFINE_integer(
+    "num_curve_images",
+    64,
+    "With --masks: how many images get deletion and insertion curves, the "
+    "slow part; 0 for none.",
+    lower_bound=0,
+    flag_values=_FLAGS,
+)
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 64, "Images a step.", lower_bound=1, flag_values=_FLAGS
 )
@@ -69,6 +93,7 @@ def main() -> None:
     from bagnet_tf.model_info import load_model
 
     from .evaluation import Evaluator
+    from .mask_scores import MaskScoring
 
     output = _checked_output()
     model, info = load_model(_MODEL.value, _IMAGE_SIZE.value)
@@ -80,7 +105,14 @@ def main() -> None:
             f"{list(source.labels)}"
         )
     keras.utils.set_random_seed(0)  # For the untrained network's weights.
-    evaluate = Evaluator(model, source, info.image_size, _BATCH_SIZE.value)
+    scoring = MaskScoring(_POINTING_TOLERANCE.value, _NUM_CURVE_IMAGES.value)
+    evaluate = Evaluator(
+        model,
+        source,
+        info.image_size,
+        _BATCH_SIZE.value,
+        scoring if _MASKS.value else None,
+    )
     scores = evaluate(_SPLIT.value)
     print(_table(scores, source.labels))
     if output:
@@ -140,8 +172,41 @@ def _table(scores: dict, labels) -> str:
                 f"{hits['centre']:.4f}, untrained {hits['untrained']:.4f})",
             )
         )
+    rows += _mask_rows(scores.get("mask_scores", {}))
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+
+
+def _mask_rows(scores: dict) -> list[tuple[str, str]]:
+    """The scores of whole maps, one a row, if there are any."""
+    if not scores:
+        return []
+    seen = f"{scores['count']} of {scores['num_with_mask']} images with a mask"
+    rows = [("maps scored", f"{scores['evidence']}, {seen}: the correct ones")]
+    tolerance = scores["pointing_tolerance"]
+    for key, name in (
+        ("pointing_game", f"pointing game, {tolerance} px"),
+        ("energy_pointing_game", "energy pointing game"),
+        ("relevance_mass_accuracy", "relevance mass accuracy"),
+        ("relevance_rank_accuracy", "relevance rank accuracy"),
+        ("pixel_auroc", "pixel AUROC"),
+        ("pixel_average_precision", "pixel average precision"),
+        ("deletion_area", "deletion area (low is good)"),
+        ("insertion_area", "insertion area"),
+    ):
+        if key in scores:
+            value, chance, untrained, prior = (
+                "none"
+                if scores[key][column] is None
+                else f"{scores[key][column]:.4f}"
+                for column in ("value", "chance", "untrained", "centre_prior")
+            )
+            text = (
+                f"{value}  (chance {chance}, centre prior {prior}, "
+                f"untrained {untrained}; {scores[key]['count']} images)"
+            )
+            rows.append((name, text))
+    return rows
 
 
 def run() -> None:

@@ -3,14 +3,13 @@
 import sys
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from bagnet_tf.datasets import ImageSource
-from bagnet_tf.evidence import class_centred, patch_logits_model
+from bagnet_tf.evidence import patch_logits_model
 from bagnet_tf.geometry import geometry_of
-from bagnet_tf.localization import mask_at_centres, strongest_patch_hits
 
+from .mask_scores import EvidenceBatch, HitScores, MaskScores, MaskScoring
 from .pipeline import corrupt_images_named, evaluation_batches
 from .scores import ClassificationScores
 
@@ -31,6 +30,7 @@ class Evaluator:
         source: ImageSource,
         image_size: tuple[int, int],
         batch_size: int = 64,
+        mask_scoring: MaskScoring | None = None,
     ):
         """Prepares to score a model.
 
@@ -39,9 +39,12 @@ class Evaluator:
             source: Where the photos come from.
             image_size: (height, width) of the input, pixels.
             batch_size: Photos a step; it changes the speed only.
+            mask_scoring: What to measure of whole maps on masks; by default
+                nothing.
 
         Raises:
-            ValueError: If model and source have different numbers of classes.
+            ValueError: If model and source have different numbers of classes,
+                or masks are to be scored and the source has none.
         """
         self._classes = model.output_shape[-1]
         if self._classes != len(source.labels):
@@ -49,7 +52,16 @@ class Evaluator:
                 f"dataset {source.name!r} has {len(source.labels)} classes, "
                 f"but the model has {self._classes}"
             )
+        if mask_scoring and not source.has_masks:
+            raise ValueError(
+                "dataset must have masks of the true evidence (--masks): "
+                "glyphs, or folder:PATH with PATH/masks/SPLIT/CLASS/STEM.png "
+                "for PATH/SPLIT/CLASS/STEM.jpg, or PATH/masks/CLASS/STEM.png "
+                "for PATH/CLASS/STEM.jpg. "
+                f"Received: dataset={source.name!r}"
+            )
         self._source = source
+        self._mask_scoring = mask_scoring
         self._image_size = image_size
         self._batch_size = batch_size
         self._geometry = geometry_of(model)
@@ -58,6 +70,13 @@ class Evaluator:
             # The same architecture with new random weights.
             untrained = keras.models.clone_model(model)
             self._untrained = tf.function(patch_logits_model(untrained))
+            # One graph for all batch sizes.
+            self._probabilities = tf.function(
+                lambda images: tf.nn.softmax(model(images, training=False)),
+                input_signature=[
+                    tf.TensorSpec((None, *image_size, model.input_shape[-1]))
+                ],
+            )
         else:
             network = tf.function(model)
             self._predict = lambda image, training: {
@@ -72,16 +91,15 @@ class Evaluator:
 
         Returns:
             What `ClassificationScores.result` gives and, where the source has
-            masks, `evidence_hits` (see `_HitScores.result`).
+            masks, `evidence_hits` (see `HitScores.result`) and, if asked for,
+            `mask_scores` (see `MaskScores.result`).
 
         Raises:
             ValueError: If the split is unknown or an image cannot be decoded.
         """
         source = self._source
         scores = ClassificationScores(self._classes)
-        hits = None
-        if source.has_masks:
-            hits = _HitScores(self._geometry, self._untrained)
+        mask_scores = self._mask_scores()
         batches = evaluation_batches(
             source, split, self._image_size, self._batch_size
         )
@@ -90,58 +108,29 @@ class Evaluator:
         with corrupt_images_named(source, split):
             for batch in batches:
                 outputs = self._predict(batch["image"], training=False)
-                logits = outputs["logits"].numpy()
-                scores.update(logits, batch["label"].numpy())
-                if hits:
-                    hits.update(outputs["patch_logits"].numpy(), logits, batch)
+                scores.update(outputs["logits"].numpy(), batch["label"].numpy())
+                if mask_scores:
+                    untrained = self._untrained(batch["image"], training=False)
+                    evidence = EvidenceBatch.of_outputs(
+                        batch, outputs, untrained
+                    )
+                    for score in mask_scores.values():
+                        score.update(evidence)
                 if progress:
                     progress.add(1)
-        result = scores.result()
-        if hits:
-            result["evidence_hits"] = hits.result()
-        return result
+        return scores.result() | {
+            name: score.result() for name, score in mask_scores.items()
+        }
 
-
-class _HitScores:
-    """How often the strongest patch's centre lies in the true mask."""
-
-    def __init__(self, geometry, untrained):
-        self._geometry = geometry
-        self._untrained = untrained
-        self._count = 0
-        self._sums = dict.fromkeys(("rate", "chance", "centre", "untrained"), 0)
-
-    def update(self, patch_logits, logits, batch):
-        """Counts the correctly classified images of a batch."""
-        labels = batch["label"].numpy()
-        correct = logits.argmax(axis=-1) == labels
-        if not correct.any():
-            return
-        masks = batch["mask"].numpy()[correct]
-        labels = labels[correct]
-        # On the whole batch: a graph is traced anew for every batch size.
-        untrained = self._untrained(batch["image"], training=False)
-        untrained = untrained["patch_logits"].numpy()[correct]
-        rows, cols = patch_logits.shape[1:3]
-        inside = mask_at_centres(masks, (rows, cols), self._geometry)
-        self._count += len(labels)
-        self._sums["rate"] += self._hits(patch_logits[correct], labels, masks)
-        self._sums["chance"] += inside.mean(axis=(1, 2)).sum()
-        self._sums["centre"] += inside[:, rows // 2, cols // 2].sum()
-        self._sums["untrained"] += self._hits(untrained, labels, masks)
-
-    def _hits(self, patch_logits, labels, masks):
-        centred = class_centred(patch_logits)
-        evidence = centred[np.arange(len(labels)), :, :, labels]
-        return strongest_patch_hits(evidence, masks, self._geometry).sum()
-
-    def result(self) -> dict:
-        """`count` of correctly classified images, and over them the hit rates.
-
-        `rate` of this model's class-centred evidence of the true class,
-        `chance` of a random patch, `centre` of the patch in the middle, and
-        `untrained` of the same network with random weights.
-        """
-        count = max(self._count, 1)
-        rates = {key: float(total / count) for key, total in self._sums.items()}
-        return {"count": self._count, **rates}
+    def _mask_scores(self) -> dict:
+        """Scores that start from zero, by name; none without masks."""
+        scores = {}
+        if self._source.has_masks:
+            scores["evidence_hits"] = HitScores(self._geometry)
+        if self._mask_scoring:
+            scores["mask_scores"] = MaskScores(
+                self._geometry,
+                lambda images: self._probabilities(images).numpy(),
+                self._mask_scoring,
+            )
+        return scores

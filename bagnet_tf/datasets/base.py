@@ -23,7 +23,8 @@ class ImageSource(abc.ABC):
         name: The spelling that `image_source` takes, for example
             `"imagenette/320px-v2"`.
         labels: Class names in words; the index is the class id.
-        has_masks: Whether examples carry a mask of the true evidence.
+        has_masks: Whether examples carry a mask of the true evidence, not
+            necessarily all of them.
     """
 
     name: str
@@ -50,7 +51,8 @@ class ImageSource(abc.ABC):
             A dataset of dictionaries: `"image"`, a string scalar (encoded
             bytes) or uint8 `(height, width, 3)`, RGB 0-255; `"label"`, an
             int64 scalar; `"id"`, a string scalar that names the example; and,
-            where `has_masks`, `"mask"`, bool `(height, width)`.
+            where `has_masks`, `"mask"`, bool `(height, width)`, or `(1, 1)`
+            and False for an image that has none.
 
         Raises:
             ValueError: If `split` is misspelt, unknown, out of range or empty.

@@ -6,7 +6,7 @@ import pathlib
 
 import tensorflow as tf
 
-from bagnet_tf.datasets import base, labels
+from bagnet_tf.datasets import base, folder_masks, labels
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 TRAIN_FRACTION = 0.8  # Of the images of a folder that has no split folders.
@@ -31,6 +31,9 @@ class FolderSource(base.ImageSource):
     The classes are the sorted folder names. The order of the images is that
     of the hashes, so that every slice of a split mixes the classes. An
     example's id is the file's path relative to PATH.
+
+    PATH/masks, a tree of the same form, may hold masks of the true evidence
+    (see `folder_masks`), for all images or for some.
     """
 
     def __init__(self, path: str):
@@ -49,6 +52,9 @@ class FolderSource(base.ImageSource):
         if not path or not self._root.is_dir():
             raise self._error("be an existing folder of images")
         names = [folder.name for folder in _folders(self._root)]
+        masks = folder_masks.list_masks(self._root, names)
+        if masks is not None:
+            names.remove(folder_masks.FOLDER)
         if "train" in names:
             files = self._list_split_folders(names)
         else:
@@ -65,6 +71,14 @@ class FolderSource(base.ImageSource):
             ]
             for split, part in files.items()
         }
+        self._masks = {
+            file: masks[stem]
+            for part in files.values()
+            for _, file in part
+            if (stem := os.path.splitext(file)[0]) in (masks or ())
+        }
+        self._checked = set()  # Images whose masks were found to fit.
+        self.has_masks = bool(self._masks)
 
     def split_sizes(self) -> dict[str, int]:
         """Returns the number of examples of each split, by split name."""
@@ -78,19 +92,26 @@ class FolderSource(base.ImageSource):
             for example in self._examples[name][start:stop]
         ]
         files, class_ids = zip(*examples, strict=True)
-        paths = [os.fsencode(self._root / file) for file in files]
-        ids = [os.fsencode(file) for file in files]
-        slices = tf.data.Dataset.from_tensor_slices(
-            (paths, tf.constant(class_ids, tf.int64), ids)
+        columns = {
+            "image": [os.fsencode(self._root / file) for file in files],
+            "label": tf.constant(class_ids, tf.int64),
+            "id": [os.fsencode(file) for file in files],
+        }
+        if self.has_masks:
+            columns["mask"] = [self._checked_mask(file) for file in files]
+        return tf.data.Dataset.from_tensor_slices(columns).map(
+            _read, num_parallel_calls=tf.data.AUTOTUNE
         )
-        return slices.map(
-            lambda path, label, name: {
-                "image": tf.io.read_file(path),
-                "label": label,
-                "id": name,
-            },
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
+
+    def _checked_mask(self, file):
+        """Returns the path of an image's mask, b"" if it has none."""
+        if file not in self._masks:
+            return b""
+        path = self._root / self._masks[file]
+        if file not in self._checked:
+            folder_masks.check_mask(path, self._root / file)
+            self._checked.add(file)
+        return os.fsencode(path)
 
     def _list_split_folders(self, names):
         """Returns (class name, file) of each split of PATH/SPLIT/CLASS."""
@@ -100,7 +121,8 @@ class FolderSource(base.ImageSource):
                 continue
             if split in files:
                 raise self._error("have one of the folders val and validation")
-            files[split] = self._list_classes(self._root / folder)
+            class_folders = _folders(self._root / folder)
+            files[split] = self._list_classes(folder, class_folders)
         known = {class_name for class_name, _ in files["train"]}
         for split, part in files.items():
             for class_name in sorted({name for name, _ in part} - known):
@@ -115,7 +137,8 @@ class FolderSource(base.ImageSource):
         if names and set(names) <= set(_SPLIT_FOLDERS):
             raise self._error(f"have a train folder beside {', '.join(names)}")
         files = {"train": [], "validation": []}
-        for class_name, file in self._list_classes(self._root):
+        class_folders = [self._root / name for name in names]
+        for class_name, file in self._list_classes("", class_folders):
             in_train = _hash(file) < TRAIN_FRACTION * 2**64
             files["train" if in_train else "validation"].append(
                 (class_name, file)
@@ -129,11 +152,11 @@ class FolderSource(base.ImageSource):
                 )
         return {split: part for split, part in files.items() if part}
 
-    def _list_classes(self, folder):
+    def _list_classes(self, folder, class_folders):
         """Returns (class name, file relative to PATH) of each image."""
-        class_folders = _folders(folder)
         if not class_folders:
-            raise self._error(f"have class folders in {str(folder)!r}")
+            parent = str(self._root / folder)
+            raise self._error(f"have class folders in {parent!r}")
         examples = []
         for class_folder in class_folders:
             files = _images(class_folder)
@@ -152,6 +175,14 @@ class FolderSource(base.ImageSource):
         return ValueError(
             f"The folder of name must {rule}. Received: name={self.name!r}"
         )
+
+
+def _read(example):
+    """Reads the files of an example."""
+    read = dict(example, image=tf.io.read_file(example["image"]))
+    if "mask" in example:
+        read["mask"] = folder_masks.read_mask(example["mask"])
+    return read
 
 
 def _folders(folder):
