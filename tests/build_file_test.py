@@ -43,7 +43,10 @@ def _requirements():
     lines = (_ROOT / "requirements.txt").read_text().splitlines()
     names = [line.partition("#")[0].strip() for line in lines]
     bare = [n.split(">")[0].split("=")[0].split("<")[0] for n in names if n]
-    return {name.lower().replace("-", "_") for name in bare} | {"pytest", "pyvips"}
+    return {name.lower().replace("-", "_") for name in bare} | {
+        "pytest",
+        "pyvips",
+    }
 
 
 class BuildFileTest(parameterized.TestCase):

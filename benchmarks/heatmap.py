@@ -1,0 +1,232 @@
+"""How fast is a dense heatmap? Phases, shifted passes, patch by patch.
+
+    python benchmarks/heatmap.py
+
+One stride-1 map of a 224 x 224 image, BagNet-33 with random weights, computed
+
+- by `HeatmapNetwork`, in float32 and in bfloat16;
+- from 64 passes of the inference model over the image, shifted by 0 to 7
+  pixels each way, whose patch logits are interleaved (shift-and-stitch);
+- patch by patch, in large batches, by the same inference model: what the
+  published code does. A sample of the patches is run unless --patches=0, and
+  the time scaled to all of them.
+
+Plain images through the inference model show what rate of multiply-
+accumulates this machine reaches. The model has one class, so that nobody
+computes more than is asked for.
+"""
+
+import argparse
+import functools
+import pathlib
+from collections.abc import Callable
+
+import measure
+import numpy as np
+from arithmetic import multiply_accumulates
+
+from bagnet_tf.architecture import ARCHITECTURES
+
+_STRIDE = 8
+_BATCH_SIZE = 8
+_PATCHES_AT_ONCE = 512
+_DENSE = "HeatmapNetwork, float32"
+_PATCHES = "patch by patch"
+
+
+def main() -> None:
+    """Measures and reports."""
+    options = _options()
+    architecture = ARCHITECTURES[options.architecture]
+    size = options.image_size
+    padded = size + architecture.geometry.receptive_field - 1
+    image = np.random.default_rng(0).uniform(0, 255, (size, size, 3))
+    makers = _makers(architecture.name, image.astype("float32"), options)
+    candidates = {name: make() for name, make in makers.items()}
+    _check(candidates)
+    seconds = {
+        name: measure.median(times)
+        for name, times in measure.in_turns(candidates, options.turns).items()
+    }
+    if options.patches:
+        seconds[_PATCHES] *= size**2 / options.patches
+    dense = multiply_accumulates(architecture, padded, padded, dense=True)
+    plain = _BATCH_SIZE * multiply_accumulates(architecture, size, size)
+    work = {
+        "HeatmapNetwork, float32": dense,
+        "HeatmapNetwork, bfloat16": dense,
+        "64 shifted passes": 64
+        * multiply_accumulates(architecture, padded, padded),
+        _PATCHES: size**2
+        * multiply_accumulates(
+            architecture, *2 * [architecture.geometry.receptive_field]
+        ),
+        f"({_BATCH_SIZE} plain images)": plain,
+    }
+    rows = [
+        {
+            "what": name,
+            "seconds": seconds[name],
+            "ratio": seconds[name] / seconds[_DENSE],
+            "GMAC": work[name] / 1e9,
+            "GMAC/s": work[name] / 1e9 / seconds[name],
+            "peak MiB": measure.peak_memory(_run_once, make),
+        }
+        for name, make in makers.items()
+    ]
+    measure.report(
+        f"Dense heatmap, {architecture.name}, {size} px, median of "
+        f"{options.turns} turns"
+        + (f"; {options.patches} patches, scaled" * bool(options.patches)),
+        rows,
+        f"python benchmarks/heatmap.py --architecture={architecture.name} "
+        f"--image_size={size} --patches={options.patches} "
+        f"--turns={options.turns}",
+        options.output,
+    )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--architecture", default="bagnet33", choices=ARCHITECTURES
+    )
+    parser.add_argument("--image_size", type=int, default=224, help="pixels")
+    parser.add_argument("--patches", type=int, default=4096, help="0: all")
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--output", type=pathlib.Path, help="JSON to write")
+    return parser.parse_args()
+
+
+def _makers(
+    name: str, image: np.ndarray, options: argparse.Namespace
+) -> dict[str, Callable[[], Callable[[], np.ndarray]]]:
+    """By name, what makes a function without arguments that runs it."""
+    return {
+        "HeatmapNetwork, float32": functools.partial(
+            _dense, name, image, "float32"
+        ),
+        "HeatmapNetwork, bfloat16": functools.partial(
+            _dense, name, image, "bfloat16"
+        ),
+        "64 shifted passes": functools.partial(_shifted, name, image),
+        _PATCHES: functools.partial(_patches, name, image, options.patches),
+        f"({_BATCH_SIZE} plain images)": functools.partial(_plain, name, image),
+    }
+
+
+def _check(candidates):
+    """All ways give the same map, but for rounding."""
+    expected = candidates[_DENSE]()
+    largest = np.abs(expected).max()
+    shifted = candidates["64 shifted passes"]()
+    patches = candidates[_PATCHES]()
+    first = expected.ravel()[: patches.size]
+    low = candidates["HeatmapNetwork, bfloat16"]()
+    for name, values, wanted in (
+        ("64 shifted passes", shifted, expected),
+        (_PATCHES, patches, first),
+        ("bfloat16", low, expected),
+    ):
+        error = np.abs(values - wanted).max() / largest
+        print(f"Largest difference, {name}: {error:.1e} of the largest value")
+
+
+def _run_once(make):
+    make()()
+
+
+def _model(name):
+    import keras
+
+    from bagnet_tf.models import BagNet
+
+    keras.utils.set_random_seed(0)
+    return BagNet(ARCHITECTURES[name], classes=1)
+
+
+def _inference(name, output):
+    """A function of images that gives one output of the inference model."""
+    import tensorflow as tf
+
+    from bagnet_tf.inference import inference_model
+
+    model = inference_model(_model(name))
+    run = tf.function(
+        lambda images: model(images, training=False)[output], autograph=False
+    ).get_concrete_function(tf.TensorSpec((None, None, None, 3)))
+    return lambda images: run(tf.constant(images)).numpy()
+
+
+def _dense(name, image, dtype):
+    from bagnet_tf.heatmap import HeatmapNetwork
+
+    network = HeatmapNetwork(_model(name), dtype=dtype)
+    return lambda: network(image[None], [0])[0, :, :, 0]
+
+
+def _padded(name, image, more):
+    """The image in its padding: 0 in normalised space."""
+    from bagnet_tf.presets import RGB_MEAN
+
+    rim = (ARCHITECTURES[name].geometry.receptive_field - 1) // 2
+    height, width = image.shape[:2]
+    shape = height + 2 * rim + more, width + 2 * rim + more, 3
+    padded = np.empty(shape, np.float32)
+    padded[:] = RGB_MEAN
+    padded[rim : rim + height, rim : rim + width] = image
+    return padded
+
+
+def _shifted(name, image):
+    run = _inference(name, "patch_logits")
+    padded = _padded(name, image, _STRIDE - 1)
+    height, width = (side - _STRIDE + 1 for side in padded.shape[:2])
+
+    def stitch():
+        heatmap = np.empty(image.shape[:2], np.float32)
+        for top in range(_STRIDE):
+            images = np.stack(
+                [
+                    padded[top : top + height, left : left + width]
+                    for left in range(_STRIDE)
+                ]
+            )
+            for left, part in enumerate(run(images)[..., 0]):
+                rows, cols = heatmap[top::_STRIDE, left::_STRIDE].shape
+                heatmap[top::_STRIDE, left::_STRIDE] = part[:rows, :cols]
+        return heatmap
+
+    return stitch
+
+
+def _patches(name, image, count):
+    run = _inference(name, "logits")
+    size = ARCHITECTURES[name].geometry.receptive_field
+    windows = np.lib.stride_tricks.sliding_window_view(
+        _padded(name, image, 0), (size, size), axis=(0, 1)
+    )
+    cols = image.shape[1]
+    count = count or image.shape[0] * cols
+
+    def evaluate():
+        logits = []
+        for first in range(0, count, _PATCHES_AT_ONCE):
+            cells = np.arange(first, min(first + _PATCHES_AT_ONCE, count))
+            patches = windows[cells // cols, cells % cols]
+            logits.append(run(np.moveaxis(patches, 1, -1))[:, 0])
+        return np.concatenate(logits)
+
+    return evaluate
+
+
+def _plain(name, image):
+    run = _inference(name, "logits")
+    images = np.tile(image, (_BATCH_SIZE, 1, 1, 1))
+    return lambda: run(images)
+
+
+if __name__ == "__main__":
+    main()
