@@ -69,7 +69,7 @@ def describe(
 
     Returns:
         A dict with the prediction, how well the evidence adds up to it, the
-        content of `Explanation.to_json`, and for each of its top patches
+        content of `Explanation.to_json`, and for each of its patches
         `photo_box`, in pixels of the photo. Sizes are (height, width). A
         share that is not defined is None.
 
@@ -83,7 +83,7 @@ def describe(
     to_photo = photo.transform.to_photo
     details = explanation.to_json(index, labels)
     del details["additivity_error"]  # Below, in words too.
-    for patch in details["top_patches"]:
+    for patch in details["top_patches"] + details["patches_against"]:
         patch["photo_box"] = to_photo(Box(**patch["box"]))._asdict()
         # JSON has no NaN.
         if patch["share"] is not None and math.isnan(patch["share"]):
