@@ -16,7 +16,7 @@ from bagnet_tf.geometry import Box
 from bagnet_tf.preprocessing import (
     CropTransform,
     evaluation_transform,
-    load_photo,
+    load_photo_and_notes,
 )
 from bagnet_tf.version import __version__
 
@@ -29,11 +29,13 @@ class Photo:
         path: The file, as the user named it.
         image: The model's input, RGB, uint8 (height, width, 3).
         transform: Where `image` lies in the photo.
+        notes: What was done to the file's pixels, a short phrase each.
     """
 
     path: str
     image: np.ndarray
     transform: CropTransform
+    notes: tuple[str, ...] = ()
 
 
 def read_photo(path: str | os.PathLike, image_size: tuple[int, int]) -> Photo:
@@ -49,8 +51,9 @@ def read_photo(path: str | os.PathLike, image_size: tuple[int, int]) -> Photo:
     Raises:
         ValueError: If the file is missing or is no readable image.
     """
-    image, transform = evaluation_transform(load_photo(path), image_size)
-    return Photo(str(path), image, transform)
+    photo, notes = load_photo_and_notes(path)
+    image, transform = evaluation_transform(photo, image_size)
+    return Photo(str(path), image, transform, notes)
 
 
 def describe(
@@ -68,7 +71,7 @@ def describe(
         index: Which image of the explanation the photo's is.
 
     Returns:
-        A dict with the prediction, how well the evidence adds up to it, the
+        A dict with the prediction, what was done to the file, how well the evidence adds up to it, the
         content of `Explanation.to_json`, and for each of its patches
         `photo_box`, in pixels of the photo. Sizes are (height, width). A
         share that is not defined is None.
@@ -92,6 +95,7 @@ def describe(
     return {
         "bagnet_tf": __version__,
         "image": photo.path,
+        "notes": list(photo.notes),
         "photo_size": list(photo.transform.photo_shape),
         "input_size": [height, width],
         "crop_in_photo": to_photo(Box(0, 0, height, width))._asdict(),

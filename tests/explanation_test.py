@@ -70,11 +70,12 @@ class TopPatchesTest(parameterized.TestCase):
         patches = explanation.top_patches(k=100)
         self.assertEqual([(p.row, p.col) for p in patches], expected)
 
-    def test_boxes_share_no_pixel(self):
+    @parameterized.parameters(False, True)
+    def test_boxes_share_no_pixel(self, against):
         explanation = _explanation(
             _patch_logits((1, 9, 9, 3)), geometry=PatchGeometry(33, 8)
         )
-        patches = explanation.top_patches(k=100)
+        patches = explanation.top_patches(k=100, against=against)
         self.assertGreater(len(patches), 1)
         for one, other in itertools.combinations(patches, 2):
             self.assertEmpty(_pixels(one.box) & _pixels(other.box))
@@ -146,15 +147,6 @@ class TopPatchesTest(parameterized.TestCase):
         )
         self.assertEqual([p.evidence for p in patches], sorted(evidence.flat))
         self.assertLess(patches[0].contribution, 0)
-
-    def test_patches_against_share_no_pixel(self):
-        explanation = _explanation(
-            _patch_logits((1, 9, 9, 3)), geometry=PatchGeometry(33, 8)
-        )
-        patches = explanation.top_patches(k=100, against=True)
-        self.assertGreater(len(patches), 1)
-        for one, other in itertools.combinations(patches, 2):
-            self.assertEmpty(_pixels(one.box) & _pixels(other.box))
 
     @parameterized.parameters(-1, 2)
     def test_image_outside_the_batch(self, image):
