@@ -47,6 +47,24 @@ def map_extent(
     return rim, rim + cols, rim + rows, rim
 
 
+def dense_extent(
+    stride: int, map_shape: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    """Where a padded dense map lies in its image, as `map_extent`.
+
+    Args:
+        stride: Distance between neighbouring patches, pixels.
+        map_shape: (rows, cols) of the map; cell (i, j) is the evidence of the
+            patch that is centred at pixel (i * stride, j * stride).
+
+    Returns:
+        (left, right, bottom, top), pixels of the image.
+    """
+    rim = (1 - stride) / 2
+    rows, cols = (cells * stride for cells in map_shape)
+    return rim, rim + cols, rim + rows, rim
+
+
 @dataclasses.dataclass(frozen=True)
 class Layout:
     """Title; panels in rows of four, colour bar beside; strip of tiles; footer.

@@ -71,10 +71,10 @@ def describe(
         index: Which image of the explanation the photo's is.
 
     Returns:
-        A dict with the prediction, what was done to the file, how well the evidence adds up to it, the
-        content of `Explanation.to_json`, and for each of its patches
-        `photo_box`, in pixels of the photo. Sizes are (height, width). A
-        share that is not defined is None.
+        A dict with the prediction, what was done to the file, how well the
+        evidence adds up to the logit, the content of `Explanation.to_json`,
+        and for each of its patches `photo_box`, in pixels of the photo. Sizes
+        are (height, width). A share that is not defined is None.
 
     Example:
         >>> photo = read_photo("cat.jpg", info.image_size)
