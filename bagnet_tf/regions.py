@@ -9,6 +9,20 @@ from bagnet_tf.geometry import Box, PatchGeometry
 from bagnet_tf.report import Photo
 from bagnet_tf.version import __version__
 
+# Of `region_table`; boxes in pixels of the photo.
+REGION_COLUMNS = (
+    "image",
+    "class_id",
+    "label",
+    "left",
+    "top",
+    "width",
+    "height",
+    "num_patches",
+    "peak_evidence",
+    "contribution",
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Region:
@@ -116,7 +130,8 @@ def region_table(
         labels: Class names, by class id.
 
     Returns:
-        A dict for each region; its box has at least one pixel.
+        A dict of `REGION_COLUMNS` for each region; its box has at least one
+        pixel.
     """
     table = []
     height, width = photo.transform.photo_shape
@@ -124,20 +139,19 @@ def region_table(
         for region in found:
             top, left, bottom, right = photo.transform.to_photo(region.box)
             top, left = min(top, height - 1), min(left, width - 1)
-            table.append(
-                {
-                    "image": photo.path,
-                    "class_id": int(class_id),
-                    "label": labels[class_id],
-                    "left": left,
-                    "top": top,
-                    "width": max(right - left, 1),
-                    "height": max(bottom - top, 1),
-                    "num_patches": region.num_patches,
-                    "peak_evidence": region.peak_evidence,
-                    "contribution": region.contribution,
-                }
+            row = (
+                photo.path,
+                int(class_id),
+                labels[class_id],
+                left,
+                top,
+                max(right - left, 1),
+                max(bottom - top, 1),
+                region.num_patches,
+                region.peak_evidence,
+                region.contribution,
             )
+            table.append(dict(zip(REGION_COLUMNS, row, strict=True)))
     return table
 
 

@@ -61,6 +61,7 @@ def describe(
     explanation: Explanation,
     labels: Sequence[str],
     index: int = 0,
+    contrast: tuple[int, int] | None = None,
 ) -> dict:
     """The decision on a photo as JSON-ready values.
 
@@ -69,6 +70,8 @@ def describe(
         explanation: Of the photo's image.
         labels: Class names, by class id.
         index: Which image of the explanation the photo's is.
+        contrast: Two explained class ids: adds why the first and not the
+            second.
 
     Returns:
         A dict with the prediction, what was done to the file, how well the
@@ -104,6 +107,56 @@ def describe(
         "drawn": "class-centred evidence, logits",
         "additivity": _additivity(explanation, index),
         **details,
+        **_contrast(explanation, labels, index, contrast),
+    }
+
+
+def decomposition(
+    photo: Photo,
+    explanation: Explanation,
+    labels: Sequence[str],
+    index: int = 0,
+) -> list[dict]:
+    """What each patch adds to each explained class, as rows of a table.
+
+    Args:
+        photo: From `read_photo`.
+        explanation: Of the photo's image.
+        labels: Class names, by class id.
+        index: Which image of the explanation the photo's is.
+
+    Returns:
+        The rows of `Explanation.decomposition`, and in each the class's
+        `label` and the patch's box in pixels of the photo (`photo_top`, ...).
+    """
+    table = []
+    for entry in explanation.decomposition(index):
+        box = Box(*(entry[side] for side in Box._fields))
+        in_photo = photo.transform.to_photo(box)._asdict()
+        table.append(
+            {
+                "label": labels[entry["class_id"]],
+                **entry,
+                **{f"photo_{side}": value for side, value in in_photo.items()},
+            }
+        )
+    return table
+
+
+def _contrast(explanation, labels, index, contrast) -> dict:
+    if contrast is None:
+        return {}
+    one, other = contrast
+    evidence = explanation.contrast(index, one, other)
+    logits = explanation.logits[index].astype(np.float64)
+    return {
+        "contrast": {
+            "class_ids": [one, other],
+            "labels": [labels[one], labels[other]],
+            "logit_difference": float(logits[one] - logits[other]),
+            "mean": float(evidence.mean()),
+            "map": evidence.tolist(),
+        }
     }
 
 

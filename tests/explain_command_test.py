@@ -16,6 +16,7 @@ from PIL import Image
 from bagnet_tf import models
 from bagnet_tf.architecture import Architecture, Stage
 from bagnet_tf.commands import explain as command
+from bagnet_tf.commands.classes import find_class
 from bagnet_tf.model_info import ModelInfo
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -154,7 +155,7 @@ class ResultTest(_CommandTest):
         ("a_name_before_an_id", "3", 4),
     )
     def test_a_class_is_found_by(self, name, class_id):
-        self.assertEqual(command._class_id(name, _LABELS), class_id)
+        self.assertEqual(find_class(name, _LABELS), class_id)
 
     def test_the_chosen_classes_are_explained_once_each_in_order(self):
         self._run('--classes=5,"house cat, cat",dog,1')

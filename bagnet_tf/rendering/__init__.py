@@ -4,6 +4,7 @@ Nothing of pyplot's global state is used: a figure is made and drawn by Agg,
 on any machine and in any thread.
 """
 
+from bagnet_tf.rendering.canvas import save_picture
 from bagnet_tf.rendering.decision import DenseMaps, render_explanation
 from bagnet_tf.rendering.heatmap import plot_heatmap
 from bagnet_tf.rendering.maps import colour_limit
@@ -18,4 +19,5 @@ __all__ = [
     "plot_heatmap",
     "render_contact_sheet",
     "render_explanation",
+    "save_picture",
 ]
