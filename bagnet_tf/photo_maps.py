@@ -1,8 +1,30 @@
-"""Where does a map lie on the original photo? Back through crop and resize."""
+"""Where does a map lie on the model's input, and on the original photo?"""
 
 import numpy as np
 
+from bagnet_tf.layout import dense_extent
 from bagnet_tf.preprocessing import CropTransform
+
+
+def to_the_rim(
+    dense: np.ndarray, stride: int
+) -> tuple[np.ndarray, tuple[float, float, float, float]]:
+    """A padded dense map that covers every pixel of its image.
+
+    Its last row and column are repeated: pixels after the last patch centre
+    take the value of the nearest patch too.
+
+    Args:
+        dense: (rows, cols, ...), logits.
+        stride: Distance between neighbouring patches, pixels.
+
+    Returns:
+        (rows + 1, cols + 1, ...), and where it lies: (left, right, bottom,
+        top), pixels of the image.
+    """
+    rest = [(0, 0)] * (dense.ndim - 2)
+    values = np.pad(dense, [(0, 1), (0, 1), *rest], mode="edge")
+    return values, dense_extent(stride, values.shape[:2])
 
 
 def map_on_photo(
@@ -16,7 +38,7 @@ def map_on_photo(
     Args:
         evidence: (rows, cols), logits.
         extent: (left, right, bottom, top) of the map in input pixels, from
-            `bagnet_tf.layout.map_extent` or `dense_extent`.
+            `bagnet_tf.layout.map_extent` or `to_the_rim`.
         transform: Where the model's input lies in the photo.
         input_shape: (height, width) of the model's input, pixels.
 

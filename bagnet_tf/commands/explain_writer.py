@@ -11,8 +11,8 @@ from PIL import Image
 from bagnet_tf.commands.explain_files import Files, written_whole
 from bagnet_tf.explanation import Explanation
 from bagnet_tf.files import write_csv
-from bagnet_tf.layout import dense_extent, map_extent
-from bagnet_tf.photo_maps import map_on_photo
+from bagnet_tf.layout import map_extent
+from bagnet_tf.photo_maps import map_on_photo, to_the_rim
 from bagnet_tf.preprocessing import load_photo
 from bagnet_tf.regions import (
     REGION_COLUMNS,
@@ -89,7 +89,8 @@ class ExplanationWriter:
             if "overlay" in files:
                 _overlay(photo, values, extent).save(temporary["overlay"])
             if "maps" in files:
-                np.save(temporary["maps"], values)
+                maps = explanation.centred_evidence[index]
+                np.save(temporary["maps"], dense.values if dense else maps)
             if "table" in files:
                 rows = decomposition(photo, explanation, self._labels, index)
                 write_csv(temporary["table"], rows, list(rows[0]))
@@ -181,8 +182,7 @@ class ExplanationWriter:
 def _drawn(explanation, index, dense):
     """The maps that are drawn, (rows, cols, explained), and where they lie."""
     if dense is not None:
-        values = dense.values
-        return values, dense_extent(dense.stride, values.shape[:2])
+        return to_the_rim(dense.values, dense.stride)
     values = explanation.centred_evidence[index]
     return values, map_extent(explanation.geometry, values.shape[:2])
 

@@ -16,9 +16,9 @@ from bagnet_tf.layout import (
     LINE,
     MARGIN,
     Layout,
-    dense_extent,
     map_extent,
 )
+from bagnet_tf.photo_maps import to_the_rim
 from bagnet_tf.rendering.canvas import GREY, Canvas, number, shortened
 from bagnet_tf.rendering.maps import colour_limit, draw_map, draw_pixels
 
@@ -128,8 +128,7 @@ def _maps(image, explanation, labels, index, dense) -> list[_Map]:
                 f"dense must have values of shape {expected}. "
                 f"Received: dense.values.shape={dense.values.shape}"
             )
-        values = dense.values
-        extent = dense_extent(dense.stride, values.shape[:2])
+        values, extent = to_the_rim(dense.values, dense.stride)
     maps = []
     for place, class_id in enumerate(explanation.class_ids[index]):
         probability = explanation.probabilities[index, class_id]
@@ -253,12 +252,10 @@ def _footer(explanation, labels, index, contrast, dense) -> list[str]:
         lines.insert(0, f"In the last map red speaks for {one}, not {other}.")
     if dense is None:
         return [f"{colours} Hatched: no patch is centred there.", *lines]
-    pixels = (
-        "every pixel" if dense.stride == 1 else f"every {dense.stride} pixels"
-    )
+    density = "per pixel" if dense.stride == 1 else f"every {dense.stride} px"
     lines.insert(
         0,
-        f"Maps: a patch centred at {pixels}, zeros beyond the rim, so that a "
+        f"Maps: one patch {density}, zeros beyond the rim, so that a "
         "map's mean is not the logit. The decision, the boxes and the shares "
         f"are those of whole patches {explanation.geometry.stride} pixels "
         "apart.",

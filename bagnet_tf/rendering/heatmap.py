@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from bagnet_tf.edges import photo_edges
 from bagnet_tf.geometry import PatchGeometry
-from bagnet_tf.layout import dense_extent, map_extent
+from bagnet_tf.layout import map_extent
+from bagnet_tf.photo_maps import to_the_rim
 from bagnet_tf.rendering.maps import (
     SCALE_PERCENTILE,
     colour_limit,
@@ -56,17 +57,17 @@ def plot_heatmap(
     Source: Brendel & Bethge 2019, figure of heatmaps; their `plot_heatmap`
     uses the Canny filter of scikit-image, ours is `bagnet_tf.edges`.
     """
-    extent = _extent(heatmap, image, geometry, stride)
-    axes = axes or _own_axes(image.shape)
+    placed, extent = _placed(heatmap, image, geometry, stride)
     limit = colour_limit(heatmap, percentile)
-    draw_colours(axes, heatmap, extent, limit)
+    axes = axes or _own_axes(image.shape)
+    draw_colours(axes, placed, extent, limit)
     lines = np.zeros((*image.shape[:2], 4), np.float32)
     lines[..., 3] = edge_opacity * photo_edges(image)
     draw_pixels(axes, lines)
     return axes
 
 
-def _extent(heatmap, image, geometry, stride):
+def _placed(heatmap, image, geometry, stride):
     if geometry is not None:
         expected = geometry.grid_shape(*image.shape[:2])
     else:
@@ -78,8 +79,8 @@ def _extent(heatmap, image, geometry, stride):
             f"Received: heatmap.shape={heatmap.shape}"
         )
     if geometry is not None:
-        return map_extent(geometry, heatmap.shape)
-    return dense_extent(stride, heatmap.shape)
+        return heatmap, map_extent(geometry, heatmap.shape)
+    return to_the_rim(heatmap, stride)
 
 
 def _own_axes(image_shape) -> Axes:

@@ -43,7 +43,8 @@ def render_contact_sheet(
     Args:
         entries: The images, all of one size.
         extent: (left, right, bottom, top) of every map in pixels of its
-            image, from `bagnet_tf.layout.map_extent` or `dense_extent`.
+            image, from `bagnet_tf.layout.map_extent` or
+            `bagnet_tf.photo_maps.to_the_rim`.
         heading: The title of the sheet.
 
     Returns:
@@ -73,7 +74,10 @@ def render_contact_sheet(
     values = np.stack([entry.evidence for entry in entries])
     limit = colour_limit(values)
     canvas.text(MARGIN, MARGIN // 2, heading, size=17, weight="bold")
-    note = "class-centred evidence, one colour scale for all; red speaks for"
+    note = (
+        "class-centred evidence on one colour scale; red speaks for the class "
+        "that is named"
+    )
     top = MARGIN // 2 + 48
     canvas.text(MARGIN, top, note, size=12, color=GREY)
     for place, entry in enumerate(entries):
