@@ -22,10 +22,14 @@ _MODULE_OF = {
     "Explanation": "explanation",
     "Patch": "explanation",
     "PatchGeometry": "geometry",
+    "Region": "regions",
     "Stage": "architecture",
     "explain": "evidence",
+    "find_regions": "regions",
+    "fit_threshold": "regions",
     "geometry_of": "geometry",
     "patch_logits_model": "evidence",
+    "plot_heatmap": "rendering",
 }
 
 __all__ = ["__version__", *_MODULE_OF]

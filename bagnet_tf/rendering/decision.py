@@ -23,6 +23,8 @@ from bagnet_tf.rendering.canvas import GREY, Canvas, number, shortened
 from bagnet_tf.rendering.maps import colour_limit, draw_map, draw_pixels
 
 _BOX_COLOUR = "#ffd500"
+# How many letters of two class names stand above a map.
+_CONTRAST_LETTERS = 24
 # Mean width of a letter of the footer, pixels of the picture.
 _FOOTER_CHARACTER = 11.5
 
@@ -145,7 +147,9 @@ def _contrast(maps, explanation, labels, index, contrast) -> _Map:
     one, other = (maps[explained.index(class_id)] for class_id in contrast)
     logits = explanation.logits[index].astype(np.float64)
     difference = number(logits[contrast[0]] - logits[contrast[1]], "+")
-    names = [shortened(labels[class_id], 15) for class_id in contrast]
+    names = [labels[class_id] for class_id in contrast]
+    if sum(map(len, names)) > _CONTRAST_LETTERS:
+        names = [shortened(name, _CONTRAST_LETTERS // 2) for name in names]
     return _Map(
         " − ".join(names),
         f"logits differ by {difference}",
