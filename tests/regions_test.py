@@ -104,10 +104,13 @@ class TableTest(parameterized.TestCase):
         keys = ("left", "top", "width", "height")
         self.assertEqual([entry[key] for key in keys], [48, 8, 32, 16])
 
-    def test_a_box_has_a_pixel_even_in_a_tiny_photo(self):
+    @parameterized.named_parameters(
+        ("narrow", Box(16, 16, 20, 20)), ("at_the_rim", Box(26, 26, 34, 34))
+    )
+    def test_a_box_has_a_pixel_even_in_a_tiny_photo(self, box):
         photo = _photo("a", (2, 2), (36, 36), (2, 2))
-        region = Region(Box(24, 24, 32, 32), 1, 5.0, 0.5)
-        (entry,) = region_table(photo, {0: [region]}, ["cat"])
+        regions = {0: [Region(box, 1, 5.0, 0.5)]}
+        (entry,) = region_table(photo, regions, ["cat"])
         keys = ("left", "top", "width", "height")
         self.assertEqual([entry[key] for key in keys], [1, 1, 1, 1])
 

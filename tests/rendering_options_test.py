@@ -122,6 +122,7 @@ class DenseTest(parameterized.TestCase):
             text = " ".join(_words(self._figure(stride, (0, 0))))
             self.assertIn(words, text)
             self.assertIn("mean is not the logit", text)
+            self.assertIn("Within 8 px of the rim", text)
             self.assertIn("whole patches 8 pixels apart", text)
             self.assertNotIn("Hatched", text)
 

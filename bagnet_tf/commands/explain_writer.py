@@ -167,16 +167,21 @@ class ExplanationWriter:
                 for place, class_id in enumerate(class_ids)
             }
             self._tables.append(region_table(photo, found, self._labels))
-        predicted = int(explanation.logits[index].argmax())
-        probability = explanation.probabilities[index, class_ids[0]]
-        subtitle = f"{self._labels[class_ids[0]]}  p = {probability:.3f}"
-        if predicted != class_ids[0]:
+        if any(kind.startswith("sheet_") for kind in self._run_files):
+            self._extent = extent
+            entry = self._entry(photo, explanation, index, values[..., 0])
+            self._entries.append(entry)
+
+    def _entry(self, photo, explanation, index, evidence) -> SheetEntry:
+        class_id = explanation.class_ids[index, 0]
+        predicted = explanation.logits[index].argmax()
+        probability = explanation.probabilities[index, class_id]
+        subtitle = f"{self._labels[class_id]}  p = {probability:.3f}"
+        if predicted != class_id:
             subtitle += f"  (prediction: {self._labels[predicted]})"
         name = pathlib.Path(photo.path).name
-        self._extent = extent
-        self._entries.append(
-            SheetEntry(photo.image, values[..., 0], name, subtitle)
-        )
+        # A copy, so that the maps of other classes need not be kept.
+        return SheetEntry(photo.image, evidence.copy(), name, subtitle)
 
 
 def _drawn(explanation, index, dense):

@@ -256,13 +256,14 @@ def _footer(explanation, labels, index, contrast, dense) -> list[str]:
         lines.insert(0, f"In the last map red speaks for {one}, not {other}.")
     if dense is None:
         return [f"{colours} Hatched: no patch is centred there.", *lines]
+    rim = explanation.geometry.receptive_field // 2
     density = "per pixel" if dense.stride == 1 else f"every {dense.stride} px"
     lines.insert(
         0,
-        f"Maps: one patch {density}, zeros beyond the rim, so that a "
-        "map's mean is not the logit. The decision, the boxes and the shares "
-        f"are those of whole patches {explanation.geometry.stride} pixels "
-        "apart.",
+        f"Maps: one patch {density}. Within {rim} px of the rim they show the "
+        "padding with zeros too, so that a map's mean is not the logit. The "
+        "decision, the boxes and the shares are those of whole patches "
+        f"{explanation.geometry.stride} pixels apart.",
     )
     return [colours, *lines]
 
