@@ -24,14 +24,18 @@ _MODULE_OF = {
     "Patch": "explanation",
     "PatchGeometry": "geometry",
     "Preset": "presets",
+    "Region": "regions",
     "Stage": "architecture",
     "decode_predictions": "predictions",
     "dense_heatmap": "heatmap",
     "explain": "evidence",
+    "find_regions": "regions",
+    "fit_threshold": "regions",
     "geometry_of": "geometry",
     "inference_model": "inference",
     "patch_logits_model": "evidence",
     "preset_info": "presets",
+    "plot_heatmap": "rendering",
 }
 
 __all__ = ["__version__", *_MODULE_OF]

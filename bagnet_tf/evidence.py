@@ -116,6 +116,9 @@ def explain(
         ),
         geometry=geometry,
         top_k=top_k,
+        patch_probabilities=np.take_along_axis(
+            _softmax(patch_logits), picked, axis=-1
+        ),
     )
 
 

@@ -43,6 +43,11 @@ class Explanation:
         centred_evidence: The same, minus the mean over all classes.
         geometry: Receptive field and stride of the grid.
         top_k: Number of patches that `top_patches` gives by default.
+        patch_probabilities: Softmax over *all* classes of each patch's
+            logits, for the explained classes, (batch, rows, cols, k): what
+            the model says of that patch alone. They are not parts of the
+            decision: neither their mean nor their product is its
+            probability. None in an explanation made without them.
     """
 
     logits: np.ndarray
@@ -52,6 +57,7 @@ class Explanation:
     centred_evidence: np.ndarray
     geometry: PatchGeometry
     top_k: int
+    patch_probabilities: np.ndarray | None = None
 
     @property
     def additivity_error(self) -> np.ndarray:
@@ -68,31 +74,40 @@ class Explanation:
         return self.additivity_error / np.maximum(largest, tiny)
 
     def top_patches(
-        self, image: int = 0, k: int | None = None, overlapping: bool = False
+        self,
+        image: int = 0,
+        k: int | None = None,
+        class_index: int = 0,
+        overlapping: bool = False,
+        against: bool = False,
     ) -> list[Patch]:
-        """The patches that speak most for the first explained class.
+        """The patches that speak most for, or against, an explained class.
 
         Args:
             image: Index in the batch.
             k: How many at most; by default `top_k` of `explain`.
+            class_index: Which of the explained classes (not its class id).
             overlapping: Whether patches may share pixels. If not, a patch
                 that overlaps a stronger one is passed over.
+            against: Whether to give the patches that speak most against the
+                class instead.
 
         Returns:
-            Patches by falling class-centred evidence.
+            Patches by falling class-centred evidence; with `against`, by
+            rising one. Where few patches speak for a class, the last of them
+            may speak against it, and the other way round.
 
         Raises:
-            ValueError: If `image` is not in the batch.
+            ValueError: If `image` is not in the batch or `class_index` not
+                among the explained classes.
         """
-        if not 0 <= image < len(self.logits):
-            raise ValueError(
-                f"image must be in [0, {len(self.logits)}). "
-                f"Received: image={image}"
-            )
+        _check_index("image", image, len(self.logits))
+        _check_index("class_index", class_index, self.class_ids.shape[1])
         k = self.top_k if k is None else k
         chosen = []
-        evidence = self.centred_evidence[image, :, :, 0]
-        for cell in np.argsort(-evidence, axis=None, kind="stable"):
+        evidence = self.centred_evidence[image, :, :, class_index]
+        order = evidence if against else -evidence
+        for cell in np.argsort(order, axis=None, kind="stable"):
             if len(chosen) == k:
                 break
             patch = self._patch(
@@ -103,6 +118,80 @@ class Explanation:
             ):
                 chosen.append(patch)
         return chosen
+
+    def contrast(
+        self, image: int = 0, class_a: int = 0, class_b: int = 1
+    ) -> np.ndarray:
+        """Why one class and not another: the difference of their evidence.
+
+        Free of the gauge: a map added to all classes cancels.
+
+        Args:
+            image: Index in the batch.
+            class_a: Class id; positive values speak for it.
+            class_b: Class id; negative values speak for it.
+
+        Returns:
+            (rows, cols), float64, logits. Its mean is the difference of the
+            two logits.
+
+        Raises:
+            ValueError: If `image` is not in the batch, or one of the classes
+                was not explained: name both in `class_ids` of `explain`.
+
+        Example:
+            >>> explanation = bagnet_tf.explain(model, images, class_ids=[3, 5])
+            >>> explanation.contrast(0, class_a=3, class_b=5).mean()
+        """
+        _check_index("image", image, len(self.logits))
+        explained = self.class_ids[image].tolist()
+        for name, class_id in (("class_a", class_a), ("class_b", class_b)):
+            if class_id not in explained:
+                raise ValueError(
+                    f"{name} must be an explained class, one of {explained}. "
+                    f"Received: {name}={class_id!r}"
+                )
+        evidence = self.class_evidence[image].astype(np.float64)
+        return (
+            evidence[..., explained.index(class_a)]
+            - evidence[..., explained.index(class_b)]
+        )
+
+    def decomposition(self, image: int = 0) -> list[dict]:
+        """What each patch adds to the logit of each explained class.
+
+        Args:
+            image: Index in the batch.
+
+        Returns:
+            A row for each explained class and patch: `class_id`, `row`,
+            `col`, the patch's box in input pixels (`top`, `left`, `bottom`,
+            `right`), `evidence`, `contribution`, `centred_contribution`, and
+            `patch_probability` where known. Over the rows of a class,
+            contributions add up to its logit, centred ones to its
+            class-centred logit.
+
+        Raises:
+            ValueError: If `image` is not in the batch.
+        """
+        _check_index("image", image, len(self.logits))
+        evidence = self.class_evidence[image].astype(np.float64)
+        centred = self.centred_evidence[image].astype(np.float64)
+        patches = evidence.shape[0] * evidence.shape[1]
+        table = []
+        for index, class_id in enumerate(self.class_ids[image].tolist()):
+            for row, col in np.ndindex(evidence.shape[:2]):
+                cell = row, col, index
+                entry = {"class_id": class_id, "row": row, "col": col}
+                entry |= self.geometry.box(row, col)._asdict()
+                entry["evidence"] = float(evidence[cell])
+                entry["contribution"] = float(evidence[cell] / patches)
+                entry["centred_contribution"] = float(centred[cell] / patches)
+                if self.patch_probabilities is not None:
+                    probability = self.patch_probabilities[image][cell]
+                    entry["patch_probability"] = float(probability)
+                table.append(entry)
+        return table
 
     def _patch(self, evidence, row, col) -> Patch:
         value = float(evidence[row, col])
@@ -125,7 +214,8 @@ class Explanation:
 
         Returns:
             A dict with the grid, per class its probability, logit and
-            evidence map, and the strongest patches of the first class.
+            evidence map, and the patches that speak most for and most
+            against the first class.
         """
         classes = []
         for index, class_id in enumerate(self.class_ids[image]):
@@ -151,11 +241,23 @@ class Explanation:
             "grid_shape": list(self.class_evidence.shape[1:3]),
             "additivity_error": float(self.additivity_error[image]),
             "classes": classes,
-            "top_patches": [
-                {**dataclasses.asdict(patch), "box": patch.box._asdict()}
-                for patch in self.top_patches(image)
-            ],
+            "top_patches": _as_dicts(self.top_patches(image)),
+            "patches_against": _as_dicts(self.top_patches(image, against=True)),
         }
+
+
+def _as_dicts(patches) -> list[dict]:
+    return [
+        {**dataclasses.asdict(patch), "box": patch.box._asdict()}
+        for patch in patches
+    ]
+
+
+def _check_index(name, index, length):
+    if not 0 <= index < length:
+        raise ValueError(
+            f"{name} must be in [0, {length}). Received: {name}={index}"
+        )
 
 
 def _overlap(a: Box, b: Box) -> bool:

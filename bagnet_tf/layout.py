@@ -1,4 +1,4 @@
-"""Where does each part of an explanation's picture go? Arithmetic only.
+"""Where does each part of a picture go? Arithmetic only.
 
 All places are known before anything is drawn, in whole pixels of the picture,
 so that nothing overlaps and a panel shows each pixel of the model's input as
@@ -13,9 +13,13 @@ MARGIN = 36
 LINE = 34
 TITLE_SIZE = 118
 CAPTION_LINE = 30
+# A sheet of these, in rows of four, stays within what Agg can draw.
+MAX_SHEET_IMAGES = 400
 
 _COLUMNS = 4
 _PANEL_SIZE = 448
+_SHEET_SIZE = 224
+_SHEET_GAP = 6
 _PANEL_TITLE = 72
 _GAP = 28
 _COLOUR_BAR_WIDTH = 28
@@ -23,7 +27,6 @@ _COLOUR_BAR_ROOM = 160
 _TILE_SIZE = 200
 _TILE_CAPTION = 92
 _STRIP_TITLE = 84
-_FOOTER_LINES = 2
 
 
 def map_extent(
@@ -47,6 +50,24 @@ def map_extent(
     return rim, rim + cols, rim + rows, rim
 
 
+def dense_extent(
+    stride: int, map_shape: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    """Where a padded dense map lies in its image, as `map_extent`.
+
+    Args:
+        stride: Distance between neighbouring patches, pixels.
+        map_shape: (rows, cols) of the map; cell (i, j) is the evidence of the
+            patch that is centred at pixel (i * stride, j * stride).
+
+    Returns:
+        (left, right, bottom, top), pixels of the image.
+    """
+    rim = (1 - stride) / 2
+    rows, cols = (cells * stride for cells in map_shape)
+    return rim, rim + cols, rim + rows, rim
+
+
 @dataclasses.dataclass(frozen=True)
 class Layout:
     """Title; panels in rows of four, colour bar beside; strip of tiles; footer.
@@ -55,21 +76,18 @@ class Layout:
         image_shape: (height, width) of the image that panels show, pixels.
         num_panels: Number of panels.
         num_tiles: Number of tiles in the strip.
+        num_footer_lines: Number of lines in the footer.
     """
 
     image_shape: tuple[int, int]
     num_panels: int
     num_tiles: int
+    num_footer_lines: int = 2
 
     @property
     def panel_shape(self) -> tuple[int, int]:
         """(height, width) of a panel: the image, enlarged a whole number."""
-        larger = max(self.image_shape)
-        scale = max(1, round(_PANEL_SIZE / larger))
-        if larger > 1.5 * _PANEL_SIZE:
-            scale = _PANEL_SIZE / larger
-        height, width = (round(side * scale) for side in self.image_shape)
-        return height, width
+        return _enlarged(self.image_shape, _PANEL_SIZE)
 
     @property
     def width(self) -> int:
@@ -81,7 +99,7 @@ class Layout:
     @property
     def height(self) -> int:
         """Height of the picture."""
-        return self.footer_top + _FOOTER_LINES * LINE + MARGIN // 2
+        return self.footer_top + self.num_footer_lines * LINE + MARGIN // 2
 
     @property
     def strip_top(self) -> int:
@@ -126,3 +144,70 @@ class Layout:
     def _tile_row(self, row: int) -> int:
         rows = row * (_TILE_SIZE + _TILE_CAPTION)
         return self.strip_top + _STRIP_TITLE + rows
+
+
+@dataclasses.dataclass(frozen=True)
+class SheetLayout:
+    """Title; pairs of image and map in rows of four; colour bar beside.
+
+    Attributes:
+        image_shape: (height, width) of the images, pixels.
+        num_images: Number of images.
+    """
+
+    image_shape: tuple[int, int]
+    num_images: int
+
+    @property
+    def width(self) -> int:
+        """Width of the picture."""
+        columns = min(self.num_images, _COLUMNS)
+        inner = columns * (self._pair_width + _GAP) + _COLOUR_BAR_ROOM
+        return inner + 2 * MARGIN
+
+    @property
+    def height(self) -> int:
+        """Height of the picture."""
+        return self._row(-(-self.num_images // _COLUMNS)) + MARGIN // 2
+
+    @property
+    def colour_bar(self) -> Box:
+        """Place of the colour bar: to the right of the first row."""
+        top = self._row(0) + _PANEL_TITLE
+        left = self.width - MARGIN - _COLOUR_BAR_ROOM
+        return Box(top, left, self._row(1) - _GAP, left + _COLOUR_BAR_WIDTH)
+
+    def image(self, place: int) -> Box:
+        """Place of an image; its caption stands in two lines above."""
+        row, column = divmod(place, _COLUMNS)
+        height, width = self._shape
+        top = self._row(row) + _PANEL_TITLE
+        left = MARGIN + column * (self._pair_width + _GAP)
+        return Box(top, left, top + height, left + width)
+
+    def map(self, place: int) -> Box:
+        """Place of an image's map: to the right of it."""
+        top, _, bottom, right = self.image(place)
+        left = right + _SHEET_GAP
+        return Box(top, left, bottom, left + self._shape[1])
+
+    @property
+    def _shape(self) -> tuple[int, int]:
+        return _enlarged(self.image_shape, _SHEET_SIZE)
+
+    @property
+    def _pair_width(self) -> int:
+        return 2 * self._shape[1] + _SHEET_GAP
+
+    def _row(self, row: int) -> int:
+        return TITLE_SIZE + row * (_PANEL_TITLE + self._shape[0] + _GAP)
+
+
+def _enlarged(image_shape, size) -> tuple[int, int]:
+    """The image, about `size` high or wide, enlarged a whole number."""
+    larger = max(image_shape)
+    scale = max(1, round(size / larger))
+    if larger > 1.5 * size:
+        scale = size / larger
+    height, width = (round(side * scale) for side in image_shape)
+    return height, width

@@ -64,17 +64,32 @@ def load_photo(path: str | os.PathLike) -> np.ndarray:
     Raises:
         ValueError: If the file is missing, or is no readable image.
     """
+    return load_photo_and_notes(path)[0]
+
+
+def load_photo_and_notes(
+    path: str | os.PathLike,
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """`load_photo`, and what had to be done to the file's pixels.
+
+    Args:
+        path: A file of any format that Pillow reads.
+
+    Returns:
+        RGB, uint8 (height, width, 3), and a short phrase for each conversion,
+        such as "rotated by EXIF"; none for an ordinary photo.
+
+    Raises:
+        ValueError: If the file is missing, or is no readable image.
+
+    Example:
+        >>> photo, notes = load_photo_and_notes("scan.png")
+        >>> notes
+        ('16-bit scaled to 8', 'grey to RGB')
+    """
     try:
         with Image.open(path) as opened:
-            image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I"):
-                scaled = np.asarray(image, np.float64) * (255 / 65535)
-                image = Image.fromarray(scaled.clip(0, 255).astype(np.uint8))
-            if image.has_transparency_data:
-                image = image.convert("RGBA")
-                white = Image.new("RGBA", image.size, "white")
-                image = Image.alpha_composite(white, image)
-            return np.asarray(image.convert("RGB"))
+            return _as_rgb(opened)
     except FileNotFoundError as error:
         raise ValueError(
             f"image must be an existing file. Received: image={str(path)!r}"
@@ -91,6 +106,55 @@ def load_photo(path: str | os.PathLike) -> np.ndarray:
             "image must be a whole file of a format that Pillow reads "
             f"({error}). Received: image={str(path)!r}"
         ) from error
+
+
+# EXIF orientations: 2 and 4 mirror, 3, 6 and 8 rotate, 5 and 7 do both.
+_ORIENTATION_TAG = 0x0112
+_ORIENTATIONS = {
+    **dict.fromkeys((2, 4), "mirrored by EXIF"),
+    **dict.fromkeys((3, 6, 8), "rotated by EXIF"),
+    **dict.fromkeys((5, 7), "rotated and mirrored by EXIF"),
+}
+# Pillow's modes whose pixels are not already RGB, in words.
+_MODES = {
+    "1": "black and white to RGB",
+    "L": "grey to RGB",
+    "LA": "grey to RGB",
+    "F": "floating point clipped to 0-255",
+    "P": "palette to RGB",
+    "PA": "palette to RGB",
+}
+
+
+def _as_rgb(opened: Image.Image) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The pixels of an image that was just opened, and what was done."""
+    notes = []
+    if getattr(opened, "n_frames", 1) > 1:
+        notes.append(f"first of {opened.n_frames} frames")
+    # Colour images of 16 bits are scaled by Pillow's decoder itself: only the
+    # file's encoding tells, and only until the pixels are read.
+    encodings = str([tile.args for tile in opened.tile])
+    orientation = opened.getexif().get(_ORIENTATION_TAG)
+    if orientation in _ORIENTATIONS:
+        notes.append(_ORIENTATIONS[orientation])
+    image = ImageOps.exif_transpose(opened)
+    if image.mode.startswith("I"):
+        scaled = np.asarray(image, np.float64) * (255 / 65535)
+        image = Image.fromarray(scaled.clip(0, 255).astype(np.uint8))
+        if "I;32" in encodings:
+            notes.append("32-bit clipped to 16")
+        notes.append("16-bit scaled to 8")
+    elif ";16" in encodings:
+        notes.append("16-bit scaled to 8")
+    if image.mode not in ("RGB", "RGBA", "RGBa", "RGBX"):
+        notes.append(_MODES.get(image.mode, f"{image.mode} to RGB"))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        if image.getextrema()[3][0] < 255:
+            notes.append("transparency laid over white")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return np.asarray(image.convert("RGB")), tuple(notes)
 
 
 def evaluation_transform(

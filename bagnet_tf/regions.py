@@ -1,168 +1,239 @@
-"""How is a part of an image read when the whole does not fit into memory?"""
+"""Which parts of a photo hold strong evidence? Boxes, as CSV and COCO."""
 
-import os
-from collections.abc import Callable
-from typing import Protocol
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from bagnet_tf.geometry import Box
+from bagnet_tf.geometry import Box, PatchGeometry
+from bagnet_tf.report import Photo
+from bagnet_tf.version import __version__
+
+# Of `region_table`; boxes in pixels of the photo.
+REGION_COLUMNS = (
+    "image",
+    "class_id",
+    "label",
+    "left",
+    "top",
+    "width",
+    "height",
+    "num_patches",
+    "peak_evidence",
+    "contribution",
+)
 
 
-class RegionReader(Protocol):
-    """An image that can be read in parts.
+@dataclasses.dataclass(frozen=True)
+class Region:
+    """Neighbouring patches of strong evidence for one class.
 
     Attributes:
-        name: What to call it in messages and records.
-        shape: (height, width, channels).
+        box: The smallest box, in input pixels, around the stride x stride
+            pixels in the middle of each patch: what the map shows, and less
+            than the patches see.
+        num_patches: Number of patches.
+        peak_evidence: The largest class-centred evidence, logits.
+        contribution: What the region adds to the class-centred logit: the
+            sum of its evidence / number of all patches, logits.
     """
 
-    name: str
-    shape: tuple[int, int, int]
-
-    def read(self, box: Box) -> np.ndarray:
-        """The pixels of a box that lies within the image.
-
-        Boxes come from the top to the bottom: none begins above an earlier
-        one.
-        """
-        ...
+    box: Box
+    num_patches: int
+    peak_evidence: float
+    contribution: float
 
 
-class ArrayReader:
-    """An array, for example one that `numpy.load(..., mmap_mode="r")` gives."""
+def find_regions(
+    evidence: np.ndarray, geometry: PatchGeometry, threshold: float
+) -> list[Region]:
+    """Finds the regions where evidence is above a threshold.
 
-    def __init__(self, array: np.ndarray, name: str = "array"):
-        """Takes an array (height, width, channels).
+    Patches above, below, left and right of one another are neighbours.
 
-        Raises:
-            ValueError: If it has another rank.
-        """
-        if array.ndim != 3:
-            raise ValueError(
-                "array must be (height, width, channels). "
-                f"Received: array.shape={array.shape}"
-            )
-        self.name = name
-        self.shape = array.shape
-        self._array = array
+    Args:
+        evidence: Class-centred evidence of one class, (rows, cols), logits.
+        geometry: Receptive field and stride of the grid.
+        threshold: Regions have more evidence than this in each patch, logits.
 
-    def read(self, box: Box) -> np.ndarray:
-        """See `RegionReader`."""
-        return self._array[box.top : box.bottom, box.left : box.right]
+    Returns:
+        Regions by falling contribution.
 
+    Raises:
+        ValueError: If `evidence` is not (rows, cols) or `threshold` is NaN.
 
-class CallbackReader:
-    """Anything that can give the pixels of a region: a slide, a map server."""
-
-    def __init__(
-        self,
-        read: Callable[[Box], np.ndarray],
-        shape: tuple[int, int, int],
-        name: str = "callback",
-    ):
-        """Takes a function of a `Box` and the (height, width, channels)."""
-        self.name = name
-        self.shape = tuple(shape)
-        self._read = read
-
-    def read(self, box: Box) -> np.ndarray:
-        """See `RegionReader`.
-
-        Raises:
-            ValueError: If the function gives pixels of another shape.
-        """
-        pixels = np.asarray(self._read(box))
-        expected = (box.bottom - box.top, box.right - box.left, self.shape[2])
-        if pixels.shape != expected:
-            raise ValueError(
-                f"read must give pixels of shape {expected} for {box}. "
-                f"Received: shape={pixels.shape}"
-            )
-        return pixels
-
-
-class FileReader:
-    """An image file of any size, decoded in strips from the top.
-
-    Of the decoded pixels only the rows that tiles still need are held.
-    Transparency is laid over white, grey becomes RGB and 16 bits become 8.
+    Example:
+        >>> evidence = explanation.centred_evidence[0, :, :, 0]
+        >>> find_regions(evidence, explanation.geometry, threshold=5.0)
     """
-
-    def __init__(self, path: str | os.PathLike):
-        """Opens a file of any format that libvips reads (TIFF, PNG, ...).
-
-        Raises:
-            ValueError: If it is missing or no readable image.
-            ImportError: If pyvips is not installed.
-        """
-        self.name = str(path)
-        self._vips = _pyvips()
-        self._image = self._opened(path)
-        self.shape = self._image.height, self._image.width, 3
-        self._region = self._vips.Region.new(self._image)
-        self._top = 0
-        self._rows = np.empty((0, self._image.width, 3), np.uint8)
-
-    def read(self, box: Box) -> np.ndarray:
-        """See `RegionReader`.
-
-        Raises:
-            ValueError: If the file is damaged.
-        """
-        self._rows = self._rows[max(box.top - self._top, 0) :]
-        self._top = max(box.top, self._top)
-        start = self._top + len(self._rows)
-        if box.bottom > start:
-            strip = self._strip(start, box.bottom - start)
-            self._rows = np.concatenate([self._rows, strip])
-        rows = self._rows[box.top - self._top : box.bottom - self._top]
-        return rows[:, box.left : box.right]
-
-    def _opened(self, path):
-        if not os.path.isfile(path):
-            raise ValueError(
-                f"image must be an existing file. Received: image={str(path)!r}"
-            )
-        try:
-            image = self._vips.Image.new_from_file(
-                str(path), access="sequential", fail_on="truncated"
-            )
-            turned = image.get_typeof("orientation") != 0
-            if turned and image.get("orientation") != 1:
-                # Turning needs rows in another order than they are stored.
-                image = self._vips.Image.new_from_file(
-                    str(path), fail_on="truncated"
-                ).autorot()
-            image = image.colourspace("srgb")
-            if image.hasalpha():
-                image = image.flatten(background=255)
-            return image.cast("uchar")
-        except self._vips.Error as error:
-            raise self._unreadable(error) from error
-
-    def _strip(self, top, height) -> np.ndarray:
-        try:
-            pixels = self._region.fetch(0, top, self._image.width, height)
-        except self._vips.Error as error:
-            raise self._unreadable(error) from error
-        shape = height, *self.shape[1:]
-        return np.frombuffer(pixels, np.uint8).reshape(shape)
-
-    def _unreadable(self, error) -> ValueError:
-        reason = " ".join(str(error).split())
-        return ValueError(
-            "image must be a whole file of a format that libvips reads "
-            f"({reason}). Received: image={self.name!r}"
+    if evidence.ndim != 2:
+        raise ValueError(
+            "evidence must be (rows, cols). "
+            f"Received: evidence.shape={evidence.shape}"
         )
+    if np.isnan(threshold):
+        raise ValueError(
+            f"threshold must be a number. Received: threshold={threshold}"
+        )
+    regions = []
+    for cells in _connected_cells(evidence > threshold):
+        values = evidence[tuple(np.transpose(cells))].astype(np.float64)
+        regions.append(
+            Region(
+                box=_box_around(cells, geometry),
+                num_patches=len(cells),
+                peak_evidence=float(values.max()),
+                contribution=float(values.sum() / evidence.size),
+            )
+        )
+    return sorted(regions, key=lambda region: -region.contribution)
 
 
-def _pyvips():
-    try:
-        import pyvips
-    except (ImportError, OSError) as error:
-        raise ImportError(
-            "Reading image files in strips needs pyvips: "
-            "pip install 'bagnet-tf[large]'"
-        ) from error
-    return pyvips
+def fit_threshold(maps: Iterable[np.ndarray], quantile: float = 0.99) -> float:
+    """A threshold for `find_regions` from maps of held-out photos.
+
+    Args:
+        maps: Class-centred evidence maps, of any shapes. They should be of
+            photos that are not those whose regions are reported.
+        quantile: The part of all patches that lies at or below the threshold.
+
+    Returns:
+        The threshold, logits.
+
+    Raises:
+        ValueError: If there is no map, or `quantile` is not within 0 and 1.
+
+    Example:
+        >>> held_out = bagnet_tf.explain(model, images, class_ids=[3])
+        >>> threshold = fit_threshold(held_out.centred_evidence, quantile=0.95)
+    """
+    if not 0 <= quantile <= 1:
+        raise ValueError(
+            f"quantile must be in [0, 1]. Received: quantile={quantile}"
+        )
+    values = [np.ravel(evidence) for evidence in maps]
+    if not sum(map(len, values)):
+        raise ValueError("maps must hold at least one map. Received: none")
+    return float(np.quantile(np.concatenate(values), quantile))
+
+
+def region_table(
+    photo: Photo,
+    regions: Mapping[int, Sequence[Region]],
+    labels: Sequence[str],
+) -> list[dict]:
+    """The regions of a photo as rows of a table, boxes in its own pixels.
+
+    Args:
+        photo: The photo, after EXIF rotation.
+        regions: From `find_regions`, by class id.
+        labels: Class names, by class id.
+
+    Returns:
+        A dict of `REGION_COLUMNS` for each region; its box has at least one
+        pixel.
+    """
+    table = []
+    height, width = photo.transform.photo_shape
+    for class_id, found in regions.items():
+        for region in found:
+            top, left, bottom, right = photo.transform.to_photo(region.box)
+            top, left = min(top, height - 1), min(left, width - 1)
+            row = (
+                photo.path,
+                int(class_id),
+                labels[class_id],
+                left,
+                top,
+                max(right - left, 1),
+                max(bottom - top, 1),
+                region.num_patches,
+                region.peak_evidence,
+                region.contribution,
+            )
+            table.append(dict(zip(REGION_COLUMNS, row, strict=True)))
+    return table
+
+
+def to_coco(
+    photos: Sequence[Photo],
+    tables: Sequence[Sequence[Mapping]],
+    labels: Sequence[str],
+) -> dict:
+    """The regions of many photos in COCO's format for detections.
+
+    Args:
+        photos: The photos.
+        tables: `region_table` of each.
+        labels: Class names, by class id.
+
+    Returns:
+        A JSON-ready dict of `info`, `images`, `annotations` and `categories`.
+        Category ids are class ids; ids of images and annotations begin at 1.
+        A `score` is the region's contribution, in logits and not within 0
+        and 1; an `area` is that of the box.
+
+    Source: https://cocodataset.org/#format-data
+    """
+    images, annotations = [], []
+    for image_id, (photo, table) in enumerate(
+        zip(photos, tables, strict=True), start=1
+    ):
+        height, width = photo.transform.photo_shape
+        size = {"width": width, "height": height}
+        images.append({"id": image_id, "file_name": photo.path, **size})
+        for entry in table:
+            box = [entry[key] for key in ("left", "top", "width", "height")]
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": entry["class_id"],
+                    "bbox": box,
+                    "area": box[2] * box[3],
+                    "iscrowd": 0,
+                    "score": entry["contribution"],
+                }
+            )
+    return {
+        "info": {
+            "description": "Regions of strong class-centred evidence",
+            "version": __version__,
+        },
+        "images": images,
+        "annotations": annotations,
+        "categories": [
+            {"id": class_id, "name": name}
+            for class_id, name in enumerate(labels)
+        ],
+    }
+
+
+def _connected_cells(mask: np.ndarray) -> list[list[tuple[int, int]]]:
+    """The true cells in groups that hang together over their sides."""
+    left = set(zip(*(axis.tolist() for axis in np.nonzero(mask)), strict=True))
+    groups = []
+    while left:
+        group = [left.pop()]
+        for row, col in group:  # Grows while it is walked through.
+            for cell in (
+                (row - 1, col),
+                (row + 1, col),
+                (row, col - 1),
+                (row, col + 1),
+            ):
+                if cell in left:
+                    left.remove(cell)
+                    group.append(cell)
+        groups.append(group)
+    return groups
+
+
+def _box_around(cells, geometry) -> Box:
+    rows, cols = zip(*cells, strict=True)
+    half, stride = geometry.stride // 2, geometry.stride
+    top, left = geometry.centre(min(rows), min(cols))
+    bottom, right = geometry.centre(max(rows), max(cols))
+    return Box(
+        top - half, left - half, bottom - half + stride, right - half + stride
+    )

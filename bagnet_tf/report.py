@@ -16,7 +16,7 @@ from bagnet_tf.geometry import Box
 from bagnet_tf.preprocessing import (
     CropTransform,
     evaluation_transform,
-    load_photo,
+    load_photo_and_notes,
 )
 from bagnet_tf.version import __version__
 
@@ -29,11 +29,13 @@ class Photo:
         path: The file, as the user named it.
         image: The model's input, RGB, uint8 (height, width, 3).
         transform: Where `image` lies in the photo.
+        notes: What was done to the file's pixels, a short phrase each.
     """
 
     path: str
     image: np.ndarray
     transform: CropTransform
+    notes: tuple[str, ...] = ()
 
 
 def read_photo(path: str | os.PathLike, image_size: tuple[int, int]) -> Photo:
@@ -49,8 +51,9 @@ def read_photo(path: str | os.PathLike, image_size: tuple[int, int]) -> Photo:
     Raises:
         ValueError: If the file is missing or is no readable image.
     """
-    image, transform = evaluation_transform(load_photo(path), image_size)
-    return Photo(str(path), image, transform)
+    photo, notes = load_photo_and_notes(path)
+    image, transform = evaluation_transform(photo, image_size)
+    return Photo(str(path), image, transform, notes)
 
 
 def describe(
@@ -58,6 +61,7 @@ def describe(
     explanation: Explanation,
     labels: Sequence[str],
     index: int = 0,
+    contrast: tuple[int, int] | None = None,
 ) -> dict:
     """The decision on a photo as JSON-ready values.
 
@@ -66,12 +70,14 @@ def describe(
         explanation: Of the photo's image.
         labels: Class names, by class id.
         index: Which image of the explanation the photo's is.
+        contrast: Two explained class ids: adds why the first and not the
+            second.
 
     Returns:
-        A dict with the prediction, how well the evidence adds up to it, the
-        content of `Explanation.to_json`, and for each of its top patches
-        `photo_box`, in pixels of the photo. Sizes are (height, width). A
-        share that is not defined is None.
+        A dict with the prediction, what was done to the file, how well the
+        evidence adds up to the logit, the content of `Explanation.to_json`,
+        and for each of its patches `photo_box`, in pixels of the photo. Sizes
+        are (height, width). A share that is not defined is None.
 
     Example:
         >>> photo = read_photo("cat.jpg", info.image_size)
@@ -83,7 +89,7 @@ def describe(
     to_photo = photo.transform.to_photo
     details = explanation.to_json(index, labels)
     del details["additivity_error"]  # Below, in words too.
-    for patch in details["top_patches"]:
+    for patch in details["top_patches"] + details["patches_against"]:
         patch["photo_box"] = to_photo(Box(**patch["box"]))._asdict()
         # JSON has no NaN.
         if patch["share"] is not None and math.isnan(patch["share"]):
@@ -92,6 +98,7 @@ def describe(
     return {
         "bagnet_tf": __version__,
         "image": photo.path,
+        "notes": list(photo.notes),
         "photo_size": list(photo.transform.photo_shape),
         "input_size": [height, width],
         "crop_in_photo": to_photo(Box(0, 0, height, width))._asdict(),
@@ -100,6 +107,56 @@ def describe(
         "drawn": "class-centred evidence, logits",
         "additivity": _additivity(explanation, index),
         **details,
+        **_contrast(explanation, labels, index, contrast),
+    }
+
+
+def decomposition(
+    photo: Photo,
+    explanation: Explanation,
+    labels: Sequence[str],
+    index: int = 0,
+) -> list[dict]:
+    """What each patch adds to each explained class, as rows of a table.
+
+    Args:
+        photo: From `read_photo`.
+        explanation: Of the photo's image.
+        labels: Class names, by class id.
+        index: Which image of the explanation the photo's is.
+
+    Returns:
+        The rows of `Explanation.decomposition`, and in each the class's
+        `label` and the patch's box in pixels of the photo (`photo_top`, ...).
+    """
+    table = []
+    for entry in explanation.decomposition(index):
+        box = Box(*(entry[side] for side in Box._fields))
+        in_photo = photo.transform.to_photo(box)._asdict()
+        table.append(
+            {
+                "label": labels[entry["class_id"]],
+                **entry,
+                **{f"photo_{side}": value for side, value in in_photo.items()},
+            }
+        )
+    return table
+
+
+def _contrast(explanation, labels, index, contrast) -> dict:
+    if contrast is None:
+        return {}
+    one, other = contrast
+    evidence = explanation.contrast(index, one, other)
+    logits = explanation.logits[index].astype(np.float64)
+    return {
+        "contrast": {
+            "class_ids": [one, other],
+            "labels": [labels[one], labels[other]],
+            "logit_difference": float(logits[one] - logits[other]),
+            "mean": float(evidence.mean()),
+            "map": evidence.tolist(),
+        }
     }
 
 

@@ -17,7 +17,7 @@ from bagnet_tf.evidence import check_class_ids
 from bagnet_tf.files import write_json
 from bagnet_tf.geometry import Box
 from bagnet_tf.heatmap import HeatmapNetwork
-from bagnet_tf.regions import RegionReader
+from bagnet_tf.readers import RegionReader
 
 
 def tiled_heatmap(

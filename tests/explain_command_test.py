@@ -1,102 +1,32 @@
 """The explain command: what it writes, and that mistakes write nothing."""
 
-import contextlib
-import io
 import json
 import pathlib
 import subprocess
 import sys
-import tempfile
 
-import keras
 import numpy as np
-from absl.testing import absltest, flagsaver, parameterized
+from absl.testing import absltest, parameterized
 from PIL import Image
 
 from bagnet_tf import models
-from bagnet_tf.architecture import Architecture, Stage
 from bagnet_tf.commands import explain as command
-from bagnet_tf.model_info import ModelInfo
-
-_ROOT = pathlib.Path(__file__).resolve().parent.parent
-_LABELS = ("house cat, cat", "dog", "crane", "crane", "3", "Grey heron")
-_SIZE = 48
-# A small network with BagNet-9's patches.
-_TINY = Architecture(
-    "tiny",
-    (Stage((3,), 4, 2), Stage((3,), 4, 2), Stage((1,), 4, 2)),
-    stem_channels=4,
+from bagnet_tf.commands.classes import find_class
+from tests.explain_helpers import (
+    LABELS,
+    SIZE,
+    TINY,
+    ExplainCommandTestCase,
+    noise,
 )
 
-
-def _noise(height, width):
-    rng = np.random.default_rng(height)
-    return rng.integers(0, 256, (height, width, 3), np.uint8)
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
-class _CommandTest(parameterized.TestCase):
-    """Has a model, a photo and a folder to write to."""
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.folder = pathlib.Path(
-            cls.enterClassContext(tempfile.TemporaryDirectory())
-        )
-        cls.model_path = cls.folder / "model.keras"
-        keras.utils.set_random_seed(0)
-        cls.model = models.BagNet(_TINY, classes=len(_LABELS))
-        cls.model.save(cls.model_path)
-        info = ModelInfo((_SIZE, _SIZE), _LABELS)
-        info.save(cls.model, cls.model_path)
-
-    def setUp(self):
-        super().setUp()
-        saved = flagsaver.save_flag_values(command._FLAGS)
-        self.addCleanup(flagsaver.restore_flag_values, saved, command._FLAGS)
-        self.here = pathlib.Path(
-            self.enterContext(tempfile.TemporaryDirectory())
-        )
-        self.output = self.here / "output"
-        self.photo = self._save("photo.png", _noise(_SIZE, _SIZE))
-
-    def _save(self, name, image):
-        path = self.here / name
-        path.parent.mkdir(exist_ok=True)
-        Image.fromarray(image).save(path)
-        return path
-
-    def _arguments(self, **changes):
-        values = {
-            "model": self.model_path,
-            "image": self.photo,
-            "output": self.output,
-            **changes,
-        }
-        return [f"--{name}={value}" for name, value in values.items()]
-
-    def _run(self, *more, **changes):
-        """Runs the command in this process; returns what it prints."""
-        command._FLAGS.unparse_flags()
-        command._FLAGS(["explain", *self._arguments(**changes), *more])
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
-            command.main()
-        return printed.getvalue()
-
-    def _numbers(self, name="photo"):
-        path = self.output / f"{name}.json"
-        return json.loads(path.read_text(encoding="utf-8"))
-
-    def _written(self):
-        """All files that there are, with their content."""
-        files = [*self.here.rglob("*"), *self.folder.rglob("*")]
-        return {path: path.read_bytes() for path in files if path.is_file()}
-
-
-class ResultTest(_CommandTest):
+class ResultTest(ExplainCommandTestCase):
     def test_each_image_gets_a_picture_numbers_and_a_line(self):
-        other = self._save("other.jpg", _noise(60, 90))
-        printed = self._run(image=f"{self.photo},{other}")
+        other = self.save("other.jpg", noise(60, 90))
+        printed = self.run_command(image=f"{self.photo},{other}")
         self.assertCountEqual(
             [path.name for path in self.output.iterdir()],
             ["photo.png", "photo.json", "other.png", "other.json"],
@@ -104,7 +34,7 @@ class ResultTest(_CommandTest):
         with Image.open(self.output / "other.png") as picture:
             picture.load()
         _, line = printed.splitlines()
-        prediction = self._numbers("other")["prediction"]
+        prediction = self.numbers("other")["prediction"]
         for part in (
             str(other),
             prediction["label"],
@@ -115,9 +45,9 @@ class ResultTest(_CommandTest):
             self.assertIn(part, line)
 
     def test_images_of_the_same_name_get_different_files(self):
-        second = self._save("folder/photo.jpg", _noise(60, 60))
-        third = self._save("folder/PHOTO.png", _noise(70, 70))
-        self._run(image=f"{self.photo},{second},{third}")
+        second = self.save("folder/photo.jpg", noise(60, 60))
+        third = self.save("folder/PHOTO.png", noise(70, 70))
+        self.run_command(image=f"{self.photo},{second},{third}")
         images = {
             path.stem: json.loads(path.read_text())["image"]
             for path in self.output.glob("*.json")
@@ -132,14 +62,14 @@ class ResultTest(_CommandTest):
         )
 
     def test_the_numbers_are_those_of_model_and_image(self):
-        self._run("--top_k=2")
-        numbers = self._numbers()
+        self.run_command("--top_k=2")
+        numbers = self.numbers()
         self.assertEqual(numbers["model"], str(self.model_path))
         self.assertEqual(numbers["image"], str(self.photo))
-        logits = np.asarray(self.model(_noise(_SIZE, _SIZE)[None]))[0]
+        logits = np.asarray(self.model(noise(SIZE, SIZE)[None]))[0]
         prediction = numbers["prediction"]
         self.assertEqual(prediction["class_id"], logits.argmax())
-        self.assertEqual(prediction["label"], _LABELS[logits.argmax()])
+        self.assertEqual(prediction["label"], LABELS[logits.argmax()])
         self.assertAlmostEqual(prediction["logit"], logits.max(), places=4)
         explained = [entry["class_id"] for entry in numbers["classes"]]
         self.assertEqual(explained, np.argsort(-logits)[:3].tolist())
@@ -154,24 +84,24 @@ class ResultTest(_CommandTest):
         ("a_name_before_an_id", "3", 4),
     )
     def test_a_class_is_found_by(self, name, class_id):
-        self.assertEqual(command._class_id(name, _LABELS), class_id)
+        self.assertEqual(find_class(name, LABELS), class_id)
 
     def test_the_chosen_classes_are_explained_once_each_in_order(self):
-        self._run('--classes=5,"house cat, cat",dog,1')
-        explained = [entry["class_id"] for entry in self._numbers()["classes"]]
+        self.run_command('--classes=5,"house cat, cat",dog,1')
+        explained = [entry["class_id"] for entry in self.numbers()["classes"]]
         self.assertEqual(explained, [5, 0, 1])
 
     def test_labels_of_a_file_replace_the_models(self):
         names = self.here / "labels.txt"
         text = "null\neins\nzwei\ndrei\nvier\nfünf\n"
         names.write_text(text, encoding="utf-8")
-        self._run(f"--labels={names}", "--classes=fünf")
-        self.assertEqual(self._numbers()["classes"][0]["label"], "fünf")
+        self.run_command(f"--labels={names}", "--classes=fünf")
+        self.assertEqual(self.numbers()["classes"][0]["label"], "fünf")
 
     def test_overwrite_replaces_results(self):
         self.output.mkdir()
         (self.output / "photo.png").write_text("old")
-        self._run("--overwrite")
+        self.run_command("--overwrite")
         with Image.open(self.output / "photo.png") as picture:
             self.assertEqual(picture.format, "PNG")
 
@@ -180,29 +110,29 @@ class ResultTest(_CommandTest):
             "matplotlib.figure.Figure.savefig", side_effect=OSError("disk full")
         ):
             with self.assertRaisesRegex(OSError, "disk full"):
-                self._run()
+                self.run_command()
         self.assertEmpty(list(self.output.iterdir()))
 
     def test_more_images_than_a_batch(self):
         with absltest.mock.patch.object(command, "_BATCH_SIZE", 2):
             paths = []
             for brightness in (3, 2, 1):
-                image = _noise(_SIZE, _SIZE) // brightness
-                paths.append(self._save(f"{brightness}.png", image))
-            self._run(image=",".join(map(str, paths)))
+                image = noise(SIZE, SIZE) // brightness
+                paths.append(self.save(f"{brightness}.png", image))
+            self.run_command(image=",".join(map(str, paths)))
         for brightness in (3, 2, 1):
-            image = _noise(_SIZE, _SIZE) // brightness
+            image = noise(SIZE, SIZE) // brightness
             logit = np.asarray(self.model(image[None])).max()
-            prediction = self._numbers(str(brightness))["prediction"]
+            prediction = self.numbers(str(brightness))["prediction"]
             self.assertAlmostEqual(prediction["logit"], logit, places=4)
 
 
-class MistakeTest(_CommandTest):
+class MistakeTest(ExplainCommandTestCase):
     def _assert_refused(self, message, *more, **changes):
-        before = self._written()
+        before = self.written()
         with self.assertRaisesRegex(ValueError, message):
-            self._run(*more, **changes)
-        self.assertEqual(self._written(), before)
+            self.run_command(*more, **changes)
+        self.assertEqual(self.written(), before)
 
     def test_a_missing_image_stops_all(self):
         self._assert_refused(
@@ -235,7 +165,7 @@ class MistakeTest(_CommandTest):
         self._assert_refused("model must be", model=self.here / "no.keras")
 
     def test_a_model_that_gives_nan(self):
-        model = models.BagNet(_TINY, classes=2)
+        model = models.BagNet(TINY, classes=2)
         classifier = model.get_layer(models.CLASSIFIER_LAYER)
         kernel, bias = classifier.get_weights()
         classifier.set_weights([kernel, bias * np.nan])
@@ -254,7 +184,7 @@ class MistakeTest(_CommandTest):
         )
 
     def test_the_models_json_is_never_replaced(self):
-        image = self._save("model.jpg", _noise(60, 60))
+        image = self.save("model.jpg", noise(60, 60))
         self._assert_refused(
             "no image and no model",
             "--overwrite",
@@ -273,7 +203,7 @@ class MistakeTest(_CommandTest):
         self._assert_refused("labels must be a text", f"--labels={names}")
 
 
-class ProcessTest(_CommandTest):
+class ProcessTest(ExplainCommandTestCase):
     def _process(self, *arguments):
         return subprocess.run(
             [sys.executable, "-m", "bagnet_tf.commands.explain", *arguments],
@@ -283,7 +213,7 @@ class ProcessTest(_CommandTest):
         )
 
     def test_success_ends_with_0(self):
-        result = self._process(*self._arguments())
+        result = self._process(*self.arguments())
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertLen(result.stdout.splitlines(), 1)
         self.assertTrue((self.output / "photo.png").exists())

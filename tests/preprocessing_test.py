@@ -1,8 +1,6 @@
 """Does a photo become the same input on every road?"""
 
 import io
-import pathlib
-import tempfile
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +13,6 @@ from bagnet_tf.preprocessing import (
     decode_image,
     evaluation_image,
     evaluation_transform,
-    load_photo,
 )
 
 
@@ -150,108 +147,6 @@ class CropTransformTest(parameterized.TestCase):
         box = Box(rows.min(), cols.min(), rows.max() + 1, cols.max() + 1)
         found = transform.to_photo(box)
         np.testing.assert_allclose(found, (300, 410, 330, 450), atol=2)
-
-
-class LoadPhotoTest(parameterized.TestCase):
-    def setUp(self):
-        super().setUp()
-        directory = self.enterContext(tempfile.TemporaryDirectory())
-        self.path = pathlib.Path(directory, "photo.png")
-
-    def save(self, image, **kwargs):
-        image.save(self.path, **kwargs)
-        loaded = load_photo(self.path)
-        self.assertEqual(loaded.dtype, np.uint8)
-        return loaded
-
-    def test_rgb(self):
-        photo = _photo(20, 30)
-        np.testing.assert_array_equal(self.save(Image.fromarray(photo)), photo)
-
-    def test_exif_rotation_is_applied(self):
-        photo, exif = _photo(20, 30), Image.Exif()
-        exif[0x0112] = 6  # Turn by 90 degrees, clockwise.
-        loaded = self.save(Image.fromarray(photo), exif=exif)
-        np.testing.assert_array_equal(loaded, np.rot90(photo, -1))
-
-    def test_grey(self):
-        grey = _photo(20, 30)[..., 0]
-        loaded = self.save(Image.fromarray(grey))
-        np.testing.assert_array_equal(loaded, np.stack([grey] * 3, -1))
-
-    def test_palette(self):
-        image = Image.fromarray(_photo(20, 30)).quantize(16)
-        expected = np.asarray(image.convert("RGB"))
-        np.testing.assert_array_equal(self.save(image), expected)
-
-    def test_palette_with_a_transparent_colour(self):
-        image = Image.new("P", (4, 4), 1)
-        image.putpalette([9, 9, 9, 200, 100, 50])
-        image.putpixel((2, 1), 0)
-        loaded = self.save(image, transparency=0)
-        np.testing.assert_array_equal(loaded[1, 2], (255, 255, 255))
-        np.testing.assert_array_equal(loaded[0, 0], (200, 100, 50))
-
-    @parameterized.parameters(
-        (0, (255, 255, 255)), (255, (200, 100, 0)), (51, (244, 224, 204))
-    )
-    def test_transparency_lies_over_white(self, alpha, expected):
-        image = Image.new("RGBA", (3, 3), (200, 100, 0, alpha))
-        np.testing.assert_array_equal(self.save(image)[1, 1], expected)
-
-    def test_grey_with_alpha(self):
-        image = Image.new("LA", (3, 3), (0, 51))
-        np.testing.assert_array_equal(self.save(image)[1, 1], [204] * 3)
-
-    def test_sixteen_bits_are_scaled_to_eight(self):
-        values = np.array([[0, 257, 32896, 60000, 65535]], "uint16")
-        loaded = self.save(Image.fromarray(values))
-        np.testing.assert_array_equal(loaded[0, :, 0], (0, 1, 128, 233, 255))
-
-    def test_black_and_white(self):
-        image = Image.new("1", (3, 3), 1)
-        np.testing.assert_array_equal(self.save(image), 255)
-
-    def test_missing_file(self):
-        with self.assertRaisesRegex(
-            ValueError, "existing file. Received: image='.*photo.png'"
-        ):
-            load_photo(self.path)
-
-    @parameterized.parameters("PNG", "JPEG", "GIF", "BMP", "WEBP")
-    def test_truncated_file(self, file_format):
-        encoded = io.BytesIO()
-        Image.fromarray(_photo(20, 30)).save(encoded, file_format)
-        whole = encoded.getvalue()
-        for length in range(0, len(whole) - 60, 37):
-            self.path.write_bytes(whole[:length])
-            with self.assertRaisesRegex(ValueError, "whole.*photo.png"):
-                load_photo(self.path)
-
-    @parameterized.parameters("PNG", "BMP", "TIFF")
-    def test_damaged_file(self, file_format):
-        encoded = io.BytesIO()
-        Image.fromarray(_photo(5, 6)).save(encoded, file_format)
-        refused = 0
-        for position in range(len(encoded.getvalue())):
-            damaged = bytearray(encoded.getvalue())
-            damaged[position] ^= 1
-            self.path.write_bytes(damaged)
-            try:
-                load_photo(self.path)
-            except ValueError as error:
-                self.assertIn("photo.png", str(error))
-                refused += 1
-        self.assertGreater(refused, 5)
-
-    def test_file_that_is_no_image(self):
-        self.path.write_text("hello")
-        with self.assertRaisesRegex(ValueError, "whole file.*photo.png"):
-            load_photo(self.path)
-
-    def test_directory(self):
-        with self.assertRaisesRegex(ValueError, "image must be"):
-            load_photo(self.path.parent)
 
 
 class DecodeImageTest(parameterized.TestCase):

@@ -5,58 +5,19 @@ import itertools
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from bagnet_tf.explanation import Explanation
 from bagnet_tf.geometry import PatchGeometry
 from bagnet_tf.layout import Layout, map_extent
 from bagnet_tf.rendering import colour_limit, render_explanation
-
-_GEOMETRY = PatchGeometry(receptive_field=17, stride=8)
-
-
-def _explanation(maps, geometry=_GEOMETRY, top_k=5):
-    """Of one image, from class-centred maps (rows, cols, classes)."""
-    maps = np.asarray(maps, np.float32)[None]
-    logits = maps.mean(axis=(1, 2))
-    exponentials = np.exp(logits - logits.max())
-    return Explanation(
-        logits=logits,
-        probabilities=exponentials / exponentials.sum(),
-        class_ids=np.arange(maps.shape[-1])[None],
-        class_evidence=maps,
-        centred_evidence=maps,
-        geometry=geometry,
-        top_k=top_k,
-    )
-
-
-def _one_hot(grid_shape, cell):
-    maps = np.zeros((*grid_shape, 1))
-    maps[cell] = 1
-    return maps
-
-
-def _labels(count):
-    return [f"name {index}" for index in range(count)]
-
-
-def _noise(*shape):
-    return np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
-
-
-def _pixels(figure):
-    """The picture as drawn: (height, width, 3), uint8."""
-    figure.canvas.draw()
-    return np.asarray(figure.canvas.buffer_rgba())[..., :3]
-
-
-def _cut(pixels, place):
-    return pixels[place.top : place.bottom, place.left : place.right]
-
-
-def _bounds(mask):
-    """(top, left, bottom, right) of the true pixels, half-open."""
-    rows, cols = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return rows[0], cols[0], rows[-1] + 1, cols[-1] + 1
+from tests.rendering_helpers import (
+    GEOMETRY,
+    bounds,
+    cut,
+    explanation_of,
+    names,
+    noise,
+    one_hot,
+    pixels_of,
+)
 
 
 class PlaceTest(parameterized.TestCase):
@@ -83,15 +44,15 @@ class PlaceTest(parameterized.TestCase):
     )
     def test_a_hot_cell_is_drawn_in_the_middle_of_its_patch(self, shape, cell):
         image = np.full((*shape, 3), 255, np.uint8)
-        grid_shape = _GEOMETRY.grid_shape(*shape)
-        explanation = _explanation(_one_hot(grid_shape, cell))
-        pixels = _pixels(render_explanation(image, explanation, _labels(1)))
+        grid_shape = GEOMETRY.grid_shape(*shape)
+        explanation = explanation_of(one_hot(grid_shape, cell))
+        pixels = pixels_of(render_explanation(image, explanation, names(1)))
         place = Layout(shape, num_panels=2, num_tiles=1).panel(1)
-        panel = _cut(pixels, place).astype(int)
+        panel = cut(pixels, place).astype(int)
         # Dark red, as the end of the colour scale; else white or grey.
-        drawn = _bounds(panel[..., 0] - panel[..., 2] > 50)
+        drawn = bounds(panel[..., 0] - panel[..., 2] > 50)
         scale = (place.bottom - place.top) / shape[0]
-        middle = np.add(_GEOMETRY.centre(*cell), 0.5)
+        middle = np.add(GEOMETRY.centre(*cell), 0.5)
         expected = scale * np.concatenate([middle - 4, middle + 4])
         np.testing.assert_allclose(drawn, expected, atol=1)
 
@@ -100,22 +61,22 @@ class PlaceTest(parameterized.TestCase):
         image = np.full((64, 64, 3), 255, np.uint8)
         image[50, 20] = 0
         # The one box, of the strongest patch, lies elsewhere.
-        maps = _one_hot(_GEOMETRY.grid_shape(64, 64), (0, 5))
-        explanation = _explanation(maps, top_k=1)
-        pixels = _pixels(render_explanation(image, explanation, _labels(1)))
+        maps = one_hot(GEOMETRY.grid_shape(64, 64), (0, 5))
+        explanation = explanation_of(maps, top_k=1)
+        pixels = pixels_of(render_explanation(image, explanation, names(1)))
         place = Layout((64, 64), num_panels=2, num_tiles=1).panel(panel)
         # Short of the hatched rim.
-        part = _cut(pixels, place)[35 * 7 : 52 * 7, 10 * 7 : 40 * 7].max(-1)
-        drawn = _bounds(part < 200)
+        part = cut(pixels, place)[35 * 7 : 52 * 7, 10 * 7 : 40 * 7].max(-1)
+        drawn = bounds(part < 200)
         np.testing.assert_allclose(
             drawn, (15 * 7, 10 * 7, 16 * 7, 11 * 7), atol=1
         )
 
     def test_boxes_surround_the_top_patches(self):
-        image = _noise(64, 64)
-        maps = _one_hot(_GEOMETRY.grid_shape(64, 64), (2, 3))
-        explanation = _explanation(maps, top_k=1)
-        figure = render_explanation(image, explanation, _labels(1))
+        image = noise(64, 64)
+        maps = one_hot(GEOMETRY.grid_shape(64, 64), (2, 3))
+        explanation = explanation_of(maps, top_k=1)
+        figure = render_explanation(image, explanation, names(1))
         (box,) = figure.axes[0].patches
         corners = box.get_xy()
         np.testing.assert_array_equal(corners.min(0), (24, 16))
@@ -151,7 +112,7 @@ class ScaleTest(absltest.TestCase):
         self.assertEqual(colour_limit(maps), np.sort(np.abs(maps).ravel())[198])
 
     def test_a_single_hot_cell_still_gets_a_scale(self):
-        self.assertEqual(colour_limit(-3 * _one_hot((20, 20), (3, 4))), 3)
+        self.assertEqual(colour_limit(-3 * one_hot((20, 20), (3, 4))), 3)
 
     def test_maps_of_zeros_get_a_scale(self):
         self.assertEqual(colour_limit(np.zeros((4, 4, 2))), 1)
@@ -159,7 +120,7 @@ class ScaleTest(absltest.TestCase):
     def test_all_maps_and_the_colour_bar_share_one_symmetric_scale(self):
         maps = np.random.default_rng(1).normal(size=(6, 6, 3)) * (1, 5, 0.1)
         figure = render_explanation(
-            _noise(64, 64), _explanation(maps), _labels(3)
+            noise(64, 64), explanation_of(maps), names(3)
         )
         limit = colour_limit(maps.astype(np.float32))
         norms = [axes.images[0].norm for axes in figure.axes[1:4]]
@@ -174,8 +135,8 @@ class ScaleTest(absltest.TestCase):
 
     def test_each_class_has_its_own_map(self):
         maps = np.random.default_rng(2).normal(size=(6, 6, 3))
-        explanation = _explanation(maps)
-        figure = render_explanation(_noise(64, 64), explanation, _labels(3))
+        explanation = explanation_of(maps)
+        figure = render_explanation(noise(64, 64), explanation, names(3))
         for index, axes in enumerate(figure.axes[1:4]):
             np.testing.assert_array_equal(
                 axes.images[0].get_array(), maps[..., index].astype(np.float32)
@@ -185,11 +146,11 @@ class ScaleTest(absltest.TestCase):
         maps = np.zeros((6, 6, 1))
         maps[0, 0], maps[5, 5] = 2, -2
         image = np.full((64, 64, 3), 255, np.uint8)
-        pixels = _pixels(
-            render_explanation(image, _explanation(maps), _labels(1))
+        pixels = pixels_of(
+            render_explanation(image, explanation_of(maps), names(1))
         )
         place = Layout((64, 64), num_panels=2, num_tiles=5).panel(1)
-        panel = _cut(pixels, place).astype(int)
+        panel = cut(pixels, place).astype(int)
         speaks_for, against = panel[8 * 7, 8 * 7], panel[48 * 7, 48 * 7]
         self.assertGreater(speaks_for[0], speaks_for[2] + 50)
         self.assertGreater(against[2], against[0] + 50)
@@ -198,18 +159,18 @@ class ScaleTest(absltest.TestCase):
 class TextTest(parameterized.TestCase):
     def _figure(self, labels, scale=1.0, top_k=5, shape=(64, 64)):
         rng = np.random.default_rng(0)
-        grid_shape = _GEOMETRY.grid_shape(*shape)
+        grid_shape = GEOMETRY.grid_shape(*shape)
         maps = rng.normal(size=(*grid_shape, len(labels))) * scale
-        explanation = _explanation(maps, top_k=top_k)
-        image = _noise(*shape)
+        explanation = explanation_of(maps, top_k=top_k)
+        image = noise(*shape)
         return render_explanation(image, explanation, labels, source="cat.jpg")
 
     @parameterized.named_parameters(
-        ("short", _labels(3), 1, 5),
+        ("short", names(3), 1, 5),
         ("long_labels", ["W" * 200, "a rather long name " * 9], 1, 8),
         ("two_classes", ["yes", "no"], 1, 1),
-        ("small_numbers", _labels(3), 1e-5, 5),
-        ("large_numbers", _labels(5), 1e5, 20),
+        ("small_numbers", names(3), 1e-5, 5),
+        ("large_numbers", names(5), 1e5, 20),
         ("mathematics", ["$x_1", r"\frac$ $1"], 1, 3),
     )
     def test_no_text_is_cut_off_or_overlaps(self, labels, scale, top_k):
@@ -231,7 +192,10 @@ class TextTest(parameterized.TestCase):
         maps = np.zeros((6, 6, 2))
         maps[..., 1] = 3
         figure = render_explanation(
-            _noise(64, 64), _explanation(maps), ["cat", "dog"], source="a.jpg"
+            noise(64, 64),
+            explanation_of(maps),
+            ["cat", "dog"],
+            source="a.jpg",
         )
         title, subtitle = (text.get_text() for text in figure.texts[:2])
         self.assertEqual(title, "prediction: dog")
@@ -240,9 +204,9 @@ class TextTest(parameterized.TestCase):
     def test_patches_are_shown_as_they_are_with_evidence_and_share(self):
         maps = np.full((6, 6, 1), -0.25)
         maps[1, 2], maps[5, 0] = 16, 4
-        image = _noise(64, 64)
-        explanation = _explanation(maps, top_k=2)
-        figure = render_explanation(image, explanation, _labels(1))
+        image = noise(64, 64)
+        explanation = explanation_of(maps, top_k=2)
+        figure = render_explanation(image, explanation, names(1))
         first, second = (axes.images[0] for axes in figure.axes[3:])
         np.testing.assert_array_equal(first.get_array(), image[8:25, 16:33])
         np.testing.assert_array_equal(second.get_array(), image[40:57, 0:17])
@@ -252,9 +216,9 @@ class TextTest(parameterized.TestCase):
             self.assertIn(expected, words)
 
     def test_the_footer_says_how_well_the_map_adds_up(self):
-        explanation = _explanation(np.ones((6, 6, 2)))
+        explanation = explanation_of(np.ones((6, 6, 2)))
         explanation.class_evidence[..., 0] += 0.02
-        figure = render_explanation(_noise(64, 64), explanation, _labels(2))
+        figure = render_explanation(noise(64, 64), explanation, names(2))
         self.assertIn("within 2e-02 of", figure.texts[-1].get_text())
 
 
@@ -265,9 +229,9 @@ class ErrorTest(parameterized.TestCase):
         ("grey", np.zeros((64, 64), np.uint8)),
     )
     def test_a_wrong_image_is_refused(self, image):
-        explanation = _explanation(np.ones((6, 6, 2)))
+        explanation = explanation_of(np.ones((6, 6, 2)))
         with self.assertRaisesRegex(ValueError, r"image must .* Received: im"):
-            render_explanation(image, explanation, _labels(2))
+            render_explanation(image, explanation, names(2))
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ class DescribeTest(parameterized.TestCase):
         numbers = self._describe(photo, top_k=4)
         pairs = [
             (patch["photo_box"], _part(seen, patch["box"]))
-            for patch in numbers["top_patches"]
+            for patch in numbers["top_patches"] + numbers["patches_against"]
         ]
         for box, expected in [*pairs, (numbers["crop_in_photo"], seen)]:
             np.testing.assert_allclose(
@@ -144,6 +144,18 @@ class DescribeTest(parameterized.TestCase):
         self.assertAlmostEqual(box["bottom"] - box["top"], side, delta=1)
         self.assertEqual(numbers["photo_size"], [height, width])
         self.assertEqual(numbers["input_size"], [_SIZE, _SIZE])
+
+    def test_what_was_done_to_the_file_is_told(self):
+        grey = Image.fromarray(_noise(_SIZE, _SIZE)[..., 0])
+        exif = Image.Exif()
+        exif[0x0112] = 3
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        path = pathlib.Path(folder, "photo.png")
+        grey.save(path, exif=exif)
+        photo = read_photo(path, (_SIZE, _SIZE))
+        explanation = explain(self.model, np.float32(photo.image[None]))
+        notes = describe(photo, explanation, _LABELS)["notes"]
+        self.assertEqual(notes, ["rotated by EXIF", "grey to RGB"])
 
     def test_the_margin_that_no_patch_sees_is_told(self):
         numbers = self._describe(_noise(52, 50), size=(52, 50))

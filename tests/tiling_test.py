@@ -9,7 +9,7 @@ from PIL import Image
 
 from bagnet_tf.geometry import Box
 from bagnet_tf.heatmap import HeatmapNetwork
-from bagnet_tf.regions import ArrayReader, CallbackReader, FileReader
+from bagnet_tf.readers import ArrayReader, CallbackReader, FileReader
 from bagnet_tf.tiling import tiled_heatmap
 from tests.small_models import (
     VARIANTS,

@@ -7,21 +7,34 @@ Example:
 Writes DIR/STEM.png and DIR/STEM.json for every image, where STEM is the
 name of the image's file without its ending (a second one of the same name
 becomes STEM-2). Drawn is class-centred evidence: patch logits minus their mean
-over the classes. Nothing is written unless all images can be read. Exit
-status: 0, or 2 for a mistake in the arguments.
+over the classes. On demand also:
+
+    STEM.svg                 --picture_format=png,svg
+    STEM-overlay.png         --overlay: evidence on the photo, at its size
+    STEM.csv                 --table: what each patch adds to each class
+    STEM.npy                 --save_maps: the maps as drawn
+    contact-sheet.png        --contact_sheet: all images in one picture
+    regions.csv, .json       --regions_threshold: boxes (COCO in the JSON)
+
+Boxes are in pixels of the photo as people see it, after EXIF rotation. Nothing
+is written unless all images can be read. Exit status: 0, or 2 for a mistake in
+the arguments.
 """
 
-import difflib
-import itertools
-import json
+import math
 import pathlib
-import re
-import tempfile
-from typing import NamedTuple
 
 from absl import flags
 
+from bagnet_tf.commands.classes import find_class
 from bagnet_tf.commands.entry import run_command
+from bagnet_tf.commands.explain_files import (
+    RUN_FILES,
+    Files,
+    check_files,
+    image_files,
+)
+from bagnet_tf.layout import MAX_SHEET_IMAGES
 
 _FLAGS = flags.FlagValues()
 _MODEL = flags.DEFINE_string(
@@ -69,37 +82,88 @@ _OVERWRITE = flags.DEFINE_bool(
     "overwrite", False, "Replace existing results.", flag_values=_FLAGS
 )
 
+_STRIDE = flags.DEFINE_integer(
+    "stride",
+    8,
+    "Distance of neighbouring patches in the maps, pixels: 1, 2, 4 or 8. "
+    "Below 8, maps are padded with zeros and their mean is not the logit; "
+    "patches and shares stay those of the decision, 8 pixels apart.",
+    flag_values=_FLAGS,
+)
+_CONTRAST = flags.DEFINE_list(
+    "contrast",
+    None,
+    "Two classes, A,B: one more map of why A and not B. Explained are then "
+    "those of --classes and these two.",
+    flag_values=_FLAGS,
+)
+_PICTURE_FORMAT = flags.DEFINE_list(
+    "picture_format", "png", "png, svg or both.", flag_values=_FLAGS
+)
+_OVERLAY = flags.DEFINE_bool(
+    "overlay",
+    False,
+    "Draw the first class's evidence on the photo, at the photo's size.",
+    flag_values=_FLAGS,
+)
+_TABLE = flags.DEFINE_bool(
+    "table",
+    False,
+    "Write a CSV of each patch's contribution to each class; those of a class "
+    "add up to its logit.",
+    flag_values=_FLAGS,
+)
+_SAVE_MAPS = flags.DEFINE_bool(
+    "save_maps",
+    False,
+    "Write the maps as drawn, float32 (rows, cols, classes), for NumPy.",
+    flag_values=_FLAGS,
+)
+_CONTACT_SHEET = flags.DEFINE_bool(
+    "contact_sheet",
+    False,
+    "Draw all images and the map of each one's first class in one picture.",
+    flag_values=_FLAGS,
+)
+_REGIONS_THRESHOLD = flags.DEFINE_float(
+    "regions_threshold",
+    None,
+    "Write the regions where a class has more class-centred evidence than "
+    "this in each patch, logits.",
+    flag_values=_FLAGS,
+)
+
+_STRIDES = (1, 2, 4, 8)
+_FORMATS = ("png", "svg")
 # Images explained in one go: bounds memory where there are many classes.
 _BATCH_SIZE = 32
 # A progress bar is for runs that take longer than a few seconds.
 _MANY_IMAGES = 8
 
 
-class _Target(NamedTuple):
-    """Where one image's results go."""
-
-    picture: pathlib.Path
-    numbers: pathlib.Path
-
-
 def main() -> None:
     """Explains the images as the flags say."""
-    targets = _targets(_IMAGE.value, pathlib.Path(_OUTPUT.value))
-    _check_targets(targets)
+    _check_flags()
+    targets, run_files = _results(pathlib.Path(_OUTPUT.value))
 
     # Slow imports come after the checks that do without them.
     import tqdm
 
+    from bagnet_tf.commands.explain_writer import ExplanationWriter
     from bagnet_tf.model_info import load_model, read_labels
     from bagnet_tf.report import read_photo
 
     labels = read_labels(_LABELS.value) if _LABELS.value else None
     model, info = load_model(_MODEL.value, _IMAGE_SIZE.value, labels)
-    class_ids = None
-    if _CLASSES.value is not None:
-        found = [_class_id(name, info.labels) for name in _CLASSES.value]
-        class_ids = list(dict.fromkeys(found))
+    class_ids, contrast = _classes(info.labels)
     photos = [read_photo(path, info.image_size) for path in _IMAGE.value]
+    writer = ExplanationWriter(
+        _MODEL.value,
+        info.labels,
+        run_files,
+        contrast,
+        _REGIONS_THRESHOLD.value,
+    )
     progress = tqdm.tqdm(
         zip(photos, targets, _explained(model, photos, class_ids), strict=True),
         total=len(photos),
@@ -107,9 +171,103 @@ def main() -> None:
         # None: shown where stderr is a terminal.
         disable=None if len(photos) > _MANY_IMAGES else True,
     )
-    for photo, target, (explanation, index) in progress:
-        line = _write(photo, target, explanation, info.labels, index)
-        tqdm.tqdm.write(line)
+    for photo, files, (explanation, index) in progress:
+        dense = _dense_maps(model, photo, explanation.class_ids[index])
+        tqdm.tqdm.write(writer.write(photo, files, explanation, index, dense))
+    if summary := writer.finish():
+        print(summary)
+
+
+def _check_flags():
+    if _STRIDE.value not in _STRIDES:
+        raise ValueError(
+            f"stride must be one of {_STRIDES}. "
+            f"Received: stride={_STRIDE.value}"
+        )
+    formats = _PICTURE_FORMAT.value
+    if not formats or not set(formats) <= set(_FORMATS):
+        raise ValueError(
+            "picture_format must be png, svg or both. "
+            f"Received: picture_format={','.join(formats)}"
+        )
+    contrast = _CONTRAST.value
+    if contrast is not None and len(contrast) != 2:
+        raise ValueError(
+            "contrast must be two classes. "
+            f"Received: contrast={','.join(contrast)}"
+        )
+    threshold = _REGIONS_THRESHOLD.value
+    if threshold is not None and math.isnan(threshold):
+        raise ValueError(
+            "regions_threshold must be a number of logits. "
+            f"Received: regions_threshold={threshold}"
+        )
+    if _CONTACT_SHEET.value and len(_IMAGE.value) > MAX_SHEET_IMAGES:
+        raise ValueError(
+            f"contact_sheet must be of at most {MAX_SHEET_IMAGES} images. "
+            f"Received: {len(_IMAGE.value)} images"
+        )
+
+
+def _results(output) -> tuple[list[Files], Files]:
+    """Where the results of each image go, and those of the run; checked."""
+    formats = [kind for kind in _FORMATS if kind in _PICTURE_FORMAT.value]
+    kinds = [*formats, "numbers"]
+    kinds += ["overlay"] * _OVERLAY.value
+    kinds += ["table"] * _TABLE.value + ["maps"] * _SAVE_MAPS.value
+    run_kinds = [f"sheet_{kind}" for kind in formats] * _CONTACT_SHEET.value
+    if _REGIONS_THRESHOLD.value is not None:
+        run_kinds += ["regions_table", "regions"]
+    run_files = {kind: output / RUN_FILES[kind] for kind in run_kinds}
+    targets = image_files(_IMAGE.value, output, kinds, run_files.values())
+    files = [file for target in targets for file in target.values()]
+    model = pathlib.Path(_MODEL.value)
+    check_files(
+        output,
+        [*files, *run_files.values()],
+        [*_IMAGE.value, model, model.with_suffix(".json")],
+        _OVERWRITE.value,
+    )
+    return targets, run_files
+
+
+def _classes(labels) -> tuple[list[int] | None, tuple[int, int] | None]:
+    """The ids of the classes to explain (None: the most probable), contrast."""
+    names, contrast = _CLASSES.value, None
+    found = [find_class(name, labels) for name in names or ()]
+    if _CONTRAST.value is not None:
+        contrast = tuple(
+            find_class(name, labels, "contrast") for name in _CONTRAST.value
+        )
+        if contrast[0] == contrast[1]:
+            raise ValueError(
+                "contrast must be two different classes. "
+                f"Received: contrast={','.join(_CONTRAST.value)}"
+            )
+        found += contrast
+    elif names is None:
+        return None, None
+    return list(dict.fromkeys(found)), contrast
+
+
+def _dense_maps(model, photo, class_ids):
+    """Padded maps of one image, if --stride asks for them."""
+    if _STRIDE.value == max(_STRIDES):
+        return None
+    import numpy as np
+
+    from bagnet_tf.heatmap import dense_heatmap
+    from bagnet_tf.rendering import DenseMaps
+
+    values = dense_heatmap(
+        model,
+        photo.image[None].astype(np.float32),
+        class_ids.tolist(),
+        stride=_STRIDE.value,
+        padding="same",
+        centred=True,
+    )
+    return DenseMaps(np.asarray(values)[0], _STRIDE.value)
 
 
 def _explained(model, photos, class_ids):
@@ -129,104 +287,6 @@ def _explained(model, photos, class_ids):
             )
         for index in range(len(batch)):
             yield explanation, index
-
-
-def _write(photo, target, explanation, labels, index) -> str:
-    """Writes one image's results; returns a line about them."""
-    from bagnet_tf.rendering import render_explanation
-    from bagnet_tf.report import describe
-
-    names = pathlib.Path(photo.path).name, pathlib.Path(_MODEL.value).name
-    figure = render_explanation(
-        photo.image, explanation, labels, index, "  ·  ".join(names)
-    )
-    content = describe(photo, explanation, labels, index)
-    content = {"model": _MODEL.value, **content}
-    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
-    # Each row of numbers on one line.
-    text = re.sub(
-        r"\[\n[^][{}\"]*\]", lambda row: " ".join(row[0].split()), text
-    )
-    target.picture.parent.mkdir(parents=True, exist_ok=True)
-    # Under temporary names, then renamed: nothing half-written.
-    with tempfile.TemporaryDirectory(dir=target.picture.parent) as folder:
-        picture, numbers = (pathlib.Path(folder, file.name) for file in target)
-        figure.savefig(picture)
-        numbers.write_text(text + "\n", encoding="utf-8")
-        picture.replace(target.picture)
-        numbers.replace(target.numbers)
-    prediction = content["prediction"]
-    return (
-        f"{photo.path}: {prediction['label']}, "
-        f"p = {prediction['probability']:.3f} -> "
-        f"{target.picture}, {target.numbers}"
-    )
-
-
-def _targets(images, output) -> list[_Target]:
-    """Where each image's results go; all distinct."""
-    if not images:
-        raise ValueError("image must name at least one file. Received: image=")
-    targets, taken = [], set()
-    for image in images:
-        stem = pathlib.Path(image).stem
-        name, number = stem, 1
-        while name.casefold() in taken:
-            number += 1
-            name = f"{stem}-{number}"
-        taken.add(name.casefold())
-        targets.append(_Target(output / f"{name}.png", output / f"{name}.json"))
-    return targets
-
-
-def _check_targets(targets):
-    output = targets[0].picture.parent
-    if output.exists() and not output.is_dir():
-        raise ValueError(
-            f"output must be a folder. Received: output={str(output)!r}"
-        )
-    model = pathlib.Path(_MODEL.value)
-    inputs = [*_IMAGE.value, model, model.with_suffix(".json")]
-    inputs = {pathlib.Path(path).resolve() for path in inputs}
-    for file in itertools.chain(*targets):
-        if file.resolve() in inputs:
-            raise ValueError(
-                "output must be a folder where no image and no model is "
-                f"replaced. Received: output={str(output)!r} with {file.name}"
-            )
-        if file.exists() and not _OVERWRITE.value:
-            raise ValueError(
-                "output has results already; --overwrite replaces them. "
-                f"Received: output={str(output)!r} with {file.name}"
-            )
-
-
-def _class_id(name, labels) -> int:
-    """The class of this name; of this id, where no class has the name.
-
-    A label may list several names, separated by commas: any of them will do.
-    """
-    wanted = name.casefold()
-    names = [label.casefold() for label in labels]
-    matches = [i for i, label in enumerate(names) if label == wanted] or [
-        i for i, label in enumerate(names) if wanted in re.split(r",\s*", label)
-    ]
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        hint = f"{name!r} is the name of {matches}: give one of these ids"
-    elif wanted.isdecimal():
-        if int(wanted) < len(labels):
-            return int(wanted)
-        hint = f"ids are 0 to {len(labels) - 1}"
-    else:
-        close = difflib.get_close_matches(wanted, names, cutoff=0.5)
-        close = [labels[names.index(label)] for label in close]
-        hint = f"close names are {close or list(labels[:3])}"
-    raise ValueError(
-        f"classes must be names or ids of the model's classes ({hint}). "
-        f"Received: classes={name}"
-    )
 
 
 def run() -> None:

@@ -1,0 +1,119 @@
+"""Where do the results of `explain` go, and how are they written whole?"""
+
+import contextlib
+import pathlib
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+# What follows an image's stem, by the kind of result.
+SUFFIXES = {
+    "png": ".png",
+    "svg": ".svg",
+    "overlay": "-overlay.png",
+    "numbers": ".json",
+    "table": ".csv",
+    "maps": ".npy",
+}
+# Results of a run, by kind.
+RUN_FILES = {
+    "sheet_png": "contact-sheet.png",
+    "sheet_svg": "contact-sheet.svg",
+    "regions_table": "regions.csv",
+    "regions": "regions.json",
+}
+
+Files = dict[str, pathlib.Path]
+
+
+def image_files(
+    images: Sequence[str],
+    output: pathlib.Path,
+    kinds: Collection[str],
+    reserved: Collection[pathlib.Path] = (),
+) -> list[Files]:
+    """Where each image's results go; all distinct.
+
+    Args:
+        images: Paths of the images.
+        output: The folder of the results.
+        kinds: Keys of `SUFFIXES`.
+        reserved: Files of the folder that no image may have.
+
+    Returns:
+        A dict by kind for each image: STEM.png and so on. Where one of these
+        is taken (by case-insensitive name), STEM-2 and so on.
+
+    Raises:
+        ValueError: If there is no image.
+    """
+    if not images:
+        raise ValueError("image must name at least one file. Received: image=")
+    taken = {file.name.casefold() for file in reserved}
+    found = []
+    for image in images:
+        stem = pathlib.Path(image).stem
+        name, number = stem, 1
+        while not taken.isdisjoint(
+            (name + SUFFIXES[kind]).casefold() for kind in kinds
+        ):
+            number += 1
+            name = f"{stem}-{number}"
+        files = {kind: output / (name + SUFFIXES[kind]) for kind in kinds}
+        taken.update(file.name.casefold() for file in files.values())
+        found.append(files)
+    return found
+
+
+def check_files(
+    output: pathlib.Path,
+    files: Collection[pathlib.Path],
+    inputs: Collection[str | pathlib.Path],
+    overwrite: bool,
+) -> None:
+    """Checks that results can be written and replace nothing they may not.
+
+    Args:
+        output: The folder of the results.
+        files: All results.
+        inputs: Files that are read: never replaced.
+        overwrite: Whether results that exist may be replaced.
+
+    Raises:
+        ValueError: If not.
+    """
+    if output.exists() and not output.is_dir():
+        raise ValueError(
+            f"output must be a folder. Received: output={str(output)!r}"
+        )
+    read = {pathlib.Path(path).resolve() for path in inputs}
+    for file in files:
+        if file.resolve() in read:
+            raise ValueError(
+                "output must be a folder where no image and no model is "
+                f"replaced. Received: output={str(output)!r} with {file.name}"
+            )
+        if file.exists() and not overwrite:
+            raise ValueError(
+                "output has results already; --overwrite replaces them. "
+                f"Received: output={str(output)!r} with {file.name}"
+            )
+
+
+@contextlib.contextmanager
+def written_whole(files: Mapping[str, pathlib.Path]) -> Iterator[Files]:
+    """Gives temporary files by kind, and renames them when all are written.
+
+    Example:
+        >>> with written_whole({"numbers": output / "cat.json"}) as temporary:
+        ...     temporary["numbers"].write_text("{}")
+    """
+    folder = next(iter(files.values())).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        staged = {
+            kind: pathlib.Path(temporary, file.name)
+            for kind, file in files.items()
+        }
+        yield staged
+        for kind, file in files.items():
+            staged[kind].replace(file)

@@ -1,0 +1,212 @@
+"""What does `explain` write of a photo, and what of all of them together?"""
+
+import json
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from PIL import Image
+
+from bagnet_tf.commands.explain_files import Files, written_whole
+from bagnet_tf.explanation import Explanation
+from bagnet_tf.files import write_csv
+from bagnet_tf.layout import map_extent
+from bagnet_tf.photo_maps import map_on_photo, to_the_rim
+from bagnet_tf.preprocessing import load_photo
+from bagnet_tf.regions import (
+    REGION_COLUMNS,
+    find_regions,
+    region_table,
+    to_coco,
+)
+from bagnet_tf.rendering import (
+    DenseMaps,
+    SheetEntry,
+    colour_limit,
+    overlay_on_photo,
+    render_contact_sheet,
+    render_explanation,
+    save_picture,
+)
+from bagnet_tf.report import Photo, decomposition, describe
+
+
+class ExplanationWriter:
+    """Writes the results of each photo, and at last those of the run.
+
+    Args:
+        model_path: The model, as the user named it.
+        labels: Class names, by class id.
+        run_files: Where the results of the run go, by kind.
+        contrast: Two explained class ids for contrast maps.
+        threshold: Regions have more evidence than this, logits; None: no
+            regions are sought.
+    """
+
+    def __init__(
+        self,
+        model_path: str,
+        labels: Sequence[str],
+        run_files: Files,
+        contrast: tuple[int, int] | None = None,
+        threshold: float | None = None,
+    ):
+        """Begins a run without photos."""
+        self._model_path = model_path
+        self._labels = labels
+        self._run_files = run_files
+        self._contrast = contrast
+        self._threshold = threshold
+        self._photos, self._tables, self._entries = [], [], []
+        self._extent = None
+
+    def write(
+        self,
+        photo: Photo,
+        files: Files,
+        explanation: Explanation,
+        index: int,
+        dense: DenseMaps | None = None,
+    ) -> str:
+        """Writes a photo's results.
+
+        Args:
+            photo: The photo.
+            files: Where its results go, by kind: each that is named is
+                written.
+            explanation: Of a batch with the photo's image.
+            index: Which image of the explanation it is.
+            dense: Maps to draw instead of the grid's.
+
+        Returns:
+            A line about the results.
+        """
+        content = self._numbers(photo, files, explanation, index, dense)
+        values, extent = _drawn(explanation, index, dense)
+        with written_whole(files) as temporary:
+            self._draw(photo, temporary, explanation, index, dense)
+            if "overlay" in files:
+                _overlay(photo, values, extent).save(temporary["overlay"])
+            if "maps" in files:
+                maps = explanation.centred_evidence[index]
+                np.save(temporary["maps"], dense.values if dense else maps)
+            if "table" in files:
+                rows = decomposition(photo, explanation, self._labels, index)
+                write_csv(temporary["table"], rows, list(rows[0]))
+            _write_json(temporary["numbers"], content)
+        self._remember(photo, explanation, index, values, extent)
+        prediction = content["prediction"]
+        return (
+            f"{photo.path}: {prediction['label']}, "
+            f"p = {prediction['probability']:.3f} -> "
+            + ", ".join(map(str, files.values()))
+        )
+
+    def finish(self) -> str:
+        """Writes the results of the run; returns a line about them, if any."""
+        if not self._run_files:
+            return ""
+        with written_whole(self._run_files) as temporary:
+            if "regions" in temporary:
+                rows = [row for table in self._tables for row in table]
+                write_csv(temporary["regions_table"], rows, REGION_COLUMNS)
+                coco = to_coco(self._photos, self._tables, self._labels)
+                _write_json(temporary["regions"], coco)
+            sheets = [k for k in temporary if k.startswith("sheet_")]
+            if sheets:
+                name = pathlib.Path(self._model_path).name
+                heading = f"{len(self._entries)} images  ·  {name}"
+                figure = render_contact_sheet(
+                    self._entries, self._extent, heading
+                )
+                for kind in sheets:
+                    save_picture(figure, temporary[kind])
+        files = ", ".join(map(str, self._run_files.values()))
+        return f"{len(self._photos)} images -> {files}"
+
+    def _numbers(self, photo, files, explanation, index, dense) -> dict:
+        content = describe(
+            photo, explanation, self._labels, index, self._contrast
+        )
+        stride = dense.stride if dense else explanation.geometry.stride
+        maps = {
+            "stride": stride,
+            "padding": "same" if dense else "valid",
+            "mean_is_the_logit": dense is None,
+        }
+        if "maps" in files:
+            maps["file"] = files["maps"].name
+        return {"model": self._model_path, **content, "drawn_maps": maps}
+
+    def _draw(self, photo, temporary, explanation, index, dense):
+        names = pathlib.Path(photo.path).name, pathlib.Path(self._model_path)
+        parts = [names[0], names[1].name, *photo.notes]
+        figure = render_explanation(
+            photo.image,
+            explanation,
+            self._labels,
+            index,
+            "  ·  ".join(parts),
+            self._contrast,
+            dense,
+        )
+        for kind in {"png", "svg"} & temporary.keys():
+            save_picture(figure, temporary[kind])
+
+    def _remember(self, photo, explanation, index, values, extent):
+        """Keeps what the results of the run are made of."""
+        self._photos.append(photo)
+        class_ids = explanation.class_ids[index].tolist()
+        if self._threshold is not None:
+            evidence = explanation.centred_evidence[index]
+            found = {
+                class_id: find_regions(
+                    evidence[..., place], explanation.geometry, self._threshold
+                )
+                for place, class_id in enumerate(class_ids)
+            }
+            self._tables.append(region_table(photo, found, self._labels))
+        if any(kind.startswith("sheet_") for kind in self._run_files):
+            self._extent = extent
+            entry = self._entry(photo, explanation, index, values[..., 0])
+            self._entries.append(entry)
+
+    def _entry(self, photo, explanation, index, evidence) -> SheetEntry:
+        class_id = explanation.class_ids[index, 0]
+        predicted = explanation.logits[index].argmax()
+        probability = explanation.probabilities[index, class_id]
+        subtitle = f"{self._labels[class_id]}  p = {probability:.3f}"
+        if predicted != class_id:
+            subtitle += f"  (prediction: {self._labels[predicted]})"
+        name = pathlib.Path(photo.path).name
+        # A copy, so that the maps of other classes need not be kept.
+        return SheetEntry(photo.image, evidence.copy(), name, subtitle)
+
+
+def _drawn(explanation, index, dense):
+    """The maps that are drawn, (rows, cols, explained), and where they lie."""
+    if dense is not None:
+        return to_the_rim(dense.values, dense.stride)
+    values = explanation.centred_evidence[index]
+    return values, map_extent(explanation.geometry, values.shape[:2])
+
+
+def _overlay(photo, values, extent) -> Image.Image:
+    """The first explained class's evidence on the original photo."""
+    # Read again: many photos at full size would not fit in memory.
+    original = load_photo(photo.path)
+    evidence = map_on_photo(
+        values[..., 0], extent, photo.transform, photo.image.shape[:2]
+    )
+    limit = colour_limit(values)
+    return Image.fromarray(overlay_on_photo(original, evidence, limit))
+
+
+def _write_json(file: pathlib.Path, content: Mapping) -> None:
+    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+    # Each row of numbers on one line.
+    text = re.sub(
+        r"\[\n[^][{}\"]*\]", lambda row: " ".join(row[0].split()), text
+    )
+    file.write_text(text + "\n", encoding="utf-8")

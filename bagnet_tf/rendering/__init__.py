@@ -1,0 +1,23 @@
+"""What does evidence look like? Pictures; the only importer of matplotlib.
+
+Nothing of pyplot's global state is used: a figure is made and drawn by Agg,
+on any machine and in any thread.
+"""
+
+from bagnet_tf.rendering.canvas import save_picture
+from bagnet_tf.rendering.decision import DenseMaps, render_explanation
+from bagnet_tf.rendering.heatmap import plot_heatmap
+from bagnet_tf.rendering.maps import colour_limit
+from bagnet_tf.rendering.overlay import overlay_on_photo
+from bagnet_tf.rendering.sheet import SheetEntry, render_contact_sheet
+
+__all__ = [
+    "DenseMaps",
+    "SheetEntry",
+    "colour_limit",
+    "overlay_on_photo",
+    "plot_heatmap",
+    "render_contact_sheet",
+    "render_explanation",
+    "save_picture",
+]
