@@ -11,7 +11,7 @@ demo: .venv/installed
 		$(if $(DATA_DIR),--data_dir=$(DATA_DIR))
 
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile
 
 lint: .venv/installed
 	$(BIN)/ruff check .
