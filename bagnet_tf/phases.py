@@ -155,22 +155,24 @@ def _segment(start, end, num_phases) -> _Segment:
 
 def _without_strides(inference, blocks) -> keras.Model:
     """The network with phases in place of the strides of some blocks."""
-    split = {
-        f"{block.prefix}_{name}": block.stride
-        for block in blocks
-        for name in ("conv2", "shortcut_conv")
-    }
+    # Where there is least to move: before the 1x1 of the shortcut, and after
+    # the ReLU, which TensorFlow fuses with the convolution before it.
+    split_before = {f"{b.prefix}_shortcut_conv": b.stride for b in blocks}
+    split_after = {f"{b.prefix}_relu2": b.stride for b in blocks}
+    without_stride = {f"{b.prefix}_conv2" for b in blocks} | set(split_before)
 
     def counterpart(layer):
         config = layer.get_config()
-        if layer.name in split:
+        if layer.name in without_stride:
             config["strides"] = 1
         return type(layer).from_config(config)
 
     def call(layer, inputs, **kwargs):
+        if layer.name in split_before:
+            inputs = _Phases(split_before[layer.name])(inputs)
         outputs = layer(inputs, **kwargs)
-        if layer.name in split:
-            return _Phases(split[layer.name])(outputs)
+        if layer.name in split_after:
+            outputs = _Phases(split_after[layer.name])(outputs)
         return outputs
 
     channels = inference.input_shape[-1]

@@ -92,6 +92,9 @@ def _save_photos(dataset, data_dir, folder: pathlib.Path):
     """Writes the first validation images as files, as a user has them."""
     from PIL import Image
 
+    from bagnet_tf.commands.entry import quieten_tensorflow
+
+    quieten_tensorflow()
     from bagnet_tf.datasets import image_source
     from bagnet_tf.preprocessing import decode_image
 

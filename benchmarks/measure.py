@@ -53,11 +53,16 @@ def peak_memory(function: Callable[..., object], *arguments) -> float:
         return pool.apply(_peak_memory, (function, *arguments))
 
 
-def _peak_memory(function, *arguments) -> float:
-    function(*arguments)
-    # Not getrusage, whose maximum a new process inherits (Linux).
+def own_peak_memory() -> float:
+    """Peak resident memory of this process so far, MiB (Linux)."""
+    # Not getrusage, whose maximum a new process inherits.
     status = pathlib.Path("/proc/self/status").read_text()
     return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) / 1024
+
+
+def _peak_memory(function, *arguments) -> float:
+    function(*arguments)
+    return own_peak_memory()
 
 
 def report(

@@ -73,7 +73,7 @@ def run_command(
 
     def guarded(argv):
         try:
-            _quieten_tensorflow(uses_tensorflow)
+            quieten_tensorflow(uses_tensorflow)
             return main(*argv[1:])
         except (ValueError, OSError) as error:
             return _report(name, error)
@@ -98,7 +98,12 @@ def _publish_flags(main, command_flags):
     sys.modules["__main__"].__doc__ = sys.modules[main.__module__].__doc__
 
 
-def _quieten_tensorflow(imports: bool):
+def quieten_tensorflow(imports: bool = True) -> None:
+    """Holds back messages that are none of the user's business.
+
+    Args:
+        imports: Whether to import TensorFlow, whose import is what is loud.
+    """
     if logging.level_debug():
         return
     logging.get_absl_handler().python_handler.addFilter(_concerns_the_user)
