@@ -32,6 +32,7 @@ _BATCH_SIZE = 8
 _PATCHES_AT_ONCE = 512
 _DENSE = "HeatmapNetwork, float32"
 _PATCHES = "patch by patch"
+_PLAIN = f"({_BATCH_SIZE} plain images)"
 
 
 def main() -> None:
@@ -44,9 +45,12 @@ def main() -> None:
     makers = _makers(architecture.name, image.astype("float32"), options)
     candidates = {name: make() for name, make in makers.items()}
     _check(candidates)
+    candidates[_PLAIN]()
     seconds = {
         name: measure.median(times)
-        for name, times in measure.in_turns(candidates, options.turns).items()
+        for name, times in measure.in_turns(
+            candidates, options.turns, warm=True
+        ).items()
     }
     if options.patches:
         seconds[_PATCHES] *= size**2 / options.patches
@@ -61,7 +65,7 @@ def main() -> None:
         * multiply_accumulates(
             architecture, *2 * [architecture.geometry.receptive_field]
         ),
-        f"({_BATCH_SIZE} plain images)": plain,
+        _PLAIN: plain,
     }
     rows = [
         {
@@ -70,7 +74,9 @@ def main() -> None:
             "ratio": seconds[name] / seconds[_DENSE],
             "GMAC": work[name] / 1e9,
             "GMAC/s": work[name] / 1e9 / seconds[name],
-            "peak MiB": measure.peak_memory(_run_once, make),
+            "peak MiB": measure.peak_memory(_run_once, make)
+            if options.memory
+            else None,
         }
         for name, make in makers.items()
     ]
@@ -81,7 +87,7 @@ def main() -> None:
         rows,
         f"python benchmarks/heatmap.py --architecture={architecture.name} "
         f"--image_size={size} --patches={options.patches} "
-        f"--turns={options.turns}",
+        f"--turns={options.turns}" + " --memory" * options.memory,
         options.output,
     )
 
@@ -96,6 +102,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--image_size", type=int, default=224, help="pixels")
     parser.add_argument("--patches", type=int, default=4096, help="0: all")
     parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument(
+        "--memory", action="store_true", help="also measure the peak of each"
+    )
     parser.add_argument("--output", type=pathlib.Path, help="JSON to write")
     return parser.parse_args()
 
@@ -113,12 +122,12 @@ def _makers(
         ),
         "64 shifted passes": functools.partial(_shifted, name, image),
         _PATCHES: functools.partial(_patches, name, image, options.patches),
-        f"({_BATCH_SIZE} plain images)": functools.partial(_plain, name, image),
+        _PLAIN: functools.partial(_plain, name, image),
     }
 
 
 def _check(candidates):
-    """All ways give the same map, but for rounding."""
+    """Runs all once: they give the same map, but for rounding."""
     expected = candidates[_DENSE]()
     largest = np.abs(expected).max()
     shifted = candidates["64 shifted passes"]()

@@ -23,20 +23,23 @@ _PACKAGES = ("tensorflow", "keras", "numpy", "torch", "ai-edge-litert")
 
 
 def in_turns(
-    candidates: Mapping[str, Callable[[], object]], turns: int
+    candidates: Mapping[str, Callable[[], object]],
+    turns: int,
+    warm: bool = False,
 ) -> dict[str, list[float]]:
-    """Seconds of each call: every candidate once a turn, after one to warm up.
+    """Seconds of each call: every candidate once a turn.
 
     Args:
         candidates: Functions that return when the work is done.
         turns: How often to run each.
+        warm: Whether all have run before; if not, a first turn is not counted.
     """
     seconds = {name: [] for name in candidates}
-    for turn in range(turns + 1):
+    for turn in range(turns if warm else turns + 1):
         for name, run in candidates.items():
             start = time.perf_counter()
             run()
-            if turn:
+            if turn or warm:
                 seconds[name].append(time.perf_counter() - start)
     return seconds
 
