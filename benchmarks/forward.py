@@ -10,6 +10,7 @@ network in PyTorch, channels_last, float32 and bfloat16.
 
 import argparse
 import functools
+import importlib.util
 import os
 import pathlib
 from collections.abc import Callable
@@ -83,9 +84,7 @@ def _makers(architecture: str) -> dict[str, Callable[[], Callable]]:
             makers[name] = functools.partial(
                 _inference, architecture, dtype, evidence
             )
-    try:
-        import torch  # noqa: F401
-    except ImportError:
+    if importlib.util.find_spec("torch") is None:
         print("Without PyTorch, which is not installed.")
         return makers
     for dtype in ("float32", "bfloat16"):
