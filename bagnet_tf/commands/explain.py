@@ -171,8 +171,9 @@ def main() -> None:
         # None: shown where stderr is a terminal.
         disable=None if len(photos) > _MANY_IMAGES else True,
     )
+    dense_maps = _dense_maps_of(model)
     for photo, files, (explanation, index) in progress:
-        dense = _dense_maps(model, photo, explanation.class_ids[index])
+        dense = dense_maps(photo, explanation.class_ids[index])
         tqdm.tqdm.write(writer.write(photo, files, explanation, index, dense))
     if summary := writer.finish():
         print(summary)
@@ -250,24 +251,23 @@ def _classes(labels) -> tuple[list[int] | None, tuple[int, int] | None]:
     return list(dict.fromkeys(found)), contrast
 
 
-def _dense_maps(model, photo, class_ids):
-    """Padded maps of one image, if --stride asks for them."""
+def _dense_maps_of(model):
+    """A function of a photo and class ids: maps, if --stride asks for them."""
     if _STRIDE.value == max(_STRIDES):
-        return None
+        return lambda photo, class_ids: None
     import numpy as np
 
-    from bagnet_tf.heatmap import dense_heatmap
+    from bagnet_tf.heatmap import HeatmapNetwork
     from bagnet_tf.rendering import DenseMaps
 
-    values = dense_heatmap(
-        model,
-        photo.image[None].astype(np.float32),
-        class_ids.tolist(),
-        stride=_STRIDE.value,
-        padding="same",
-        centred=True,
-    )
-    return DenseMaps(np.asarray(values)[0], _STRIDE.value)
+    network = HeatmapNetwork(model, _STRIDE.value)  # Folded and traced once.
+
+    def dense_maps(photo, class_ids):
+        images = photo.image[None].astype(np.float32)
+        values = network(images, class_ids.tolist(), "same", centred=True)
+        return DenseMaps(values[0], _STRIDE.value)
+
+    return dense_maps
 
 
 def _explained(model, photos, class_ids):
