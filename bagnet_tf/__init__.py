@@ -33,6 +33,7 @@ _MODULE_OF = {
     "fit_threshold": "regions",
     "geometry_of": "geometry",
     "inference_model": "inference",
+    "load_preset": "loading",
     "patch_logits_model": "evidence",
     "preset_info": "presets",
     "plot_heatmap": "rendering",

@@ -7,7 +7,6 @@ downloaded lies in a folder of its own until then, and is renamed into place.
 import hashlib
 import os
 import pathlib
-import shutil
 import tempfile
 import urllib.parse
 import zipfile
@@ -17,9 +16,8 @@ import keras
 from absl import logging
 
 from bagnet_tf.presets import Preset
+from bagnet_tf.weight_files import read_member
 
-# The published files have 60 to 75 MB: nothing else is worth unpacking.
-_MOST_BYTES = 1 << 30
 # What zipfile raises; ValueError is ours.
 _DAMAGED_ARCHIVE = (
     zipfile.BadZipFile,
@@ -114,10 +112,7 @@ def _unpack(archive, member, path, origin) -> pathlib.Path:
     """Unpacks the one member of exactly this name, to `path`."""
     try:
         with zipfile.ZipFile(archive) as opened:
-            if opened.getinfo(member).file_size > _MOST_BYTES:
-                raise ValueError(f"{member} has over {_MOST_BYTES} bytes")
-            with opened.open(member) as packed, path.open("wb") as file:
-                shutil.copyfileobj(packed, file)
+            path.write_bytes(read_member(opened, member))
     except _DAMAGED_ARCHIVE as error:
         raise ValueError(
             f"the download must be a zip archive with {member} in it "

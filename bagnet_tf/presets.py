@@ -57,6 +57,11 @@ class Preset:
     std: tuple[float, float, float] = RGB_STD
 
     @property
+    def weights(self) -> str:
+        """What `weights=` of the variant's builder calls it."""
+        return self.name.removeprefix(f"{self.architecture}-")
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """English names of the classes, by class id."""
         # Imported here: the package brings the datasets along.

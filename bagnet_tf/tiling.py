@@ -27,7 +27,7 @@ def tiled_heatmap(
     class_ids: Sequence[int],
     padding: str = "valid",
     centred: bool = False,
-    tile_size: int = 512,
+    tile_size: int = 768,
     overwrite: bool = False,
 ) -> np.memmap:
     """Writes the map of an image of any size to a `.npy` file.

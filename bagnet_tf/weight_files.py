@@ -97,6 +97,18 @@ def read_weights(
         ) from error
 
 
+def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Reads the one member of exactly this name.
+
+    Raises:
+        ValueError: If it claims more bytes than a file of weights can have.
+        KeyError: If there is none.
+    """
+    if archive.getinfo(name).file_size > _MOST_BYTES:
+        raise ValueError(f"{name} has over {_MOST_BYTES} bytes")
+    return archive.read(name)
+
+
 def check_torch(weights: str) -> None:
     """Raises unless torch is installed.
 
@@ -173,10 +185,8 @@ def _read_zip(path) -> tuple[dict[str, np.ndarray], Layout]:
             if len(names) != 1:
                 raise ValueError(f"the archive has {len(names)} .h5 files")
         member = _KERAS_MEMBER if _KERAS_MEMBER in names else names[0]
-        if archive.getinfo(member).file_size > _MOST_BYTES:
-            raise ValueError(f"{member} has over {_MOST_BYTES} bytes")
         # Read in memory: nothing is unpacked to a path that a file names.
-        return _read_hdf5(io.BytesIO(archive.read(member)))
+        return _read_hdf5(io.BytesIO(read_member(archive, member)))
 
 
 def _read_torch(path) -> tuple[dict[str, np.ndarray], Layout]:

@@ -7,9 +7,11 @@ One stride-1 map of a 224 x 224 image, BagNet-33 with random weights, computed
 - by `HeatmapNetwork`, in float32 and in bfloat16;
 - from 64 passes of the inference model over the image, shifted by 0 to 7
   pixels each way, whose patch logits are interleaved (shift-and-stitch);
-- patch by patch, in large batches, by the same inference model: what the
-  published code does. A sample of the patches is run unless --patches=0, and
-  the time scaled to all of them.
+- patch by patch, in large batches, by the same inference model;
+- patch by patch in PyTorch, where it is installed, in batches of 1,000: what
+  the published code does.
+
+Of the patches a sample is run unless --patches=0, and the time scaled to all.
 
 Plain images through the inference model show what rate of multiply-
 accumulates this machine reaches. The model has one class, so that nobody
@@ -18,6 +20,8 @@ computes more than is asked for.
 
 import argparse
 import functools
+import importlib.util
+import os
 import pathlib
 from collections.abc import Callable
 
@@ -30,8 +34,10 @@ from bagnet_tf.architecture import ARCHITECTURES
 _STRIDE = 8
 _BATCH_SIZE = 8
 _PATCHES_AT_ONCE = 512
+_TORCH_PATCHES_AT_ONCE = 1000
 _DENSE = "HeatmapNetwork, float32"
 _PATCHES = "patch by patch"
+_TORCH = "patch by patch, PyTorch"
 _PLAIN = f"({_BATCH_SIZE} plain images)"
 
 
@@ -53,18 +59,20 @@ def main() -> None:
         ).items()
     }
     if options.patches:
-        seconds[_PATCHES] *= size**2 / options.patches
+        for name in {_PATCHES, _TORCH} & set(seconds):
+            seconds[name] *= size**2 / options.patches
     dense = multiply_accumulates(architecture, padded, padded, dense=True)
     plain = _BATCH_SIZE * multiply_accumulates(architecture, size, size)
+    patches = size**2 * multiply_accumulates(
+        architecture, *2 * [architecture.geometry.receptive_field]
+    )
     work = {
         "HeatmapNetwork, float32": dense,
         "HeatmapNetwork, bfloat16": dense,
         "64 shifted passes": 64
         * multiply_accumulates(architecture, padded, padded),
-        _PATCHES: size**2
-        * multiply_accumulates(
-            architecture, *2 * [architecture.geometry.receptive_field]
-        ),
+        _PATCHES: patches,
+        _TORCH: patches,
         _PLAIN: plain,
     }
     rows = [
@@ -113,7 +121,7 @@ def _makers(
     name: str, image: np.ndarray, options: argparse.Namespace
 ) -> dict[str, Callable[[], Callable[[], np.ndarray]]]:
     """By name, what makes a function without arguments that runs it."""
-    return {
+    makers = {
         "HeatmapNetwork, float32": functools.partial(
             _dense, name, image, "float32"
         ),
@@ -124,6 +132,13 @@ def _makers(
         _PATCHES: functools.partial(_patches, name, image, options.patches),
         _PLAIN: functools.partial(_plain, name, image),
     }
+    if importlib.util.find_spec("torch") is None:
+        print("Without PyTorch, which is not installed.")
+    else:
+        makers[_TORCH] = functools.partial(
+            _torch_patches, name, image, options.patches
+        )
+    return makers
 
 
 def _check(candidates):
@@ -213,22 +228,52 @@ def _shifted(name, image):
 
 def _patches(name, image, count):
     run = _inference(name, "logits")
-    size = ARCHITECTURES[name].geometry.receptive_field
-    windows = np.lib.stride_tricks.sliding_window_view(
-        _padded(name, image, 0), (size, size), axis=(0, 1)
-    )
-    cols = image.shape[1]
-    count = count or image.shape[0] * cols
+    windows = _windows(name, image)
 
     def evaluate():
-        logits = []
-        for first in range(0, count, _PATCHES_AT_ONCE):
-            cells = np.arange(first, min(first + _PATCHES_AT_ONCE, count))
-            patches = windows[cells // cols, cells % cols]
-            logits.append(run(np.moveaxis(patches, 1, -1))[:, 0])
+        logits = [
+            run(np.moveaxis(patches, 1, -1))[:, 0]
+            for patches in _batches(windows, count, _PATCHES_AT_ONCE)
+        ]
         return np.concatenate(logits)
 
     return evaluate
+
+
+def _torch_patches(name, image, count):
+    import torch
+    from torch_bagnet import TorchBagNet
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    network = TorchBagNet(ARCHITECTURES[name], classes=1).eval()
+    windows = _windows(name, image)
+
+    def evaluate():
+        with torch.inference_mode():
+            logits = [
+                network(torch.from_numpy(patches))[:, 0].numpy()
+                for patches in _batches(windows, count, _TORCH_PATCHES_AT_ONCE)
+            ]
+        return np.concatenate(logits)
+
+    return evaluate
+
+
+def _windows(name, image):
+    """All patches of a padded image: (rows, cols, channels, size, size)."""
+    size = ARCHITECTURES[name].geometry.receptive_field
+    return np.lib.stride_tricks.sliding_window_view(
+        _padded(name, image, 0), (size, size), axis=(0, 1)
+    )
+
+
+def _batches(windows, count, at_once):
+    """The first `count` patches, or all for 0, row by row."""
+    rows, cols = windows.shape[:2]
+    count = count or rows * cols
+    for first in range(0, count, at_once):
+        cells = np.arange(first, min(first + at_once, count))
+        yield windows[cells // cols, cells % cols]
 
 
 def _plain(name, image):

@@ -8,6 +8,7 @@ random. The memory is the peak of the whole process, TensorFlow included.
 """
 
 import argparse
+import functools
 import pathlib
 import tempfile
 import time
@@ -25,15 +26,14 @@ def main() -> None:
     """Measures and reports."""
     options = _options()
     network = _network(options)
-    rates, whole = [], np.zeros((1, _WHOLE_SIZE, _WHOLE_SIZE, 3), np.float32)
-    for _ in range(options.turns + 1):
-        start = time.perf_counter()
-        network(whole, range(_CLASSES), "valid")
-        rates.append(whole[..., 0].size / (time.perf_counter() - start))
-    untiled = measure.median(rates[1:])
+    _evaluate_whole(network)
+    seconds = _evaluate_whole(network, options.turns)
     start = time.perf_counter()
     _evaluate(network, options.size)
     tiled = options.size**2 / (time.perf_counter() - start)
+    # Before and after, as the machine may not be equally busy for long.
+    seconds += _evaluate_whole(network, options.turns)
+    untiled = _WHOLE_SIZE**2 / measure.median(seconds)
     memory = measure.own_peak_memory()
     rows = [
         {"what": f"whole, {_WHOLE_SIZE} px", "Mpixel/s": untiled / 1e6}
@@ -76,6 +76,12 @@ def _network(options):
     return HeatmapNetwork(
         model, stride=architecture.geometry.stride, dtype=options.dtype
     )
+
+
+def _evaluate_whole(network, turns=1):
+    image = np.zeros((1, _WHOLE_SIZE, _WHOLE_SIZE, 3), np.float32)
+    evaluate = functools.partial(network, image, range(_CLASSES), "valid")
+    return measure.in_turns({"whole": evaluate}, turns, warm=True)["whole"]
 
 
 def _evaluate(network, size):

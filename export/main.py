@@ -12,12 +12,11 @@ arguments.
 
 from absl import flags
 
+from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.entry import run_command
 
 _FLAGS = flags.FlagValues()
-_MODEL = flags.DEFINE_string(
-    "model", None, "A .keras file.", required=True, flag_values=_FLAGS
-)
+_MODEL = shared_flags.model(_FLAGS)
 _OUTPUT = flags.DEFINE_string(
     "output", None, "The folder to make.", required=True, flag_values=_FLAGS
 )
@@ -27,22 +26,9 @@ _FORMATS = flags.DEFINE_list(
     "What to write: some of saved_model, litert.",
     flag_values=_FLAGS,
 )
-_IMAGE_SIZE = flags.DEFINE_integer(
-    "image_size",
-    None,
-    "Side of the input, pixels; by default the model's own.",
-    lower_bound=1,
-    flag_values=_FLAGS,
-)
-_LABELS = flags.DEFINE_string(
-    "labels",
-    None,
-    "A text file of class names, one a line; by default the model's own.",
-    flag_values=_FLAGS,
-)
-_OVERWRITE = flags.DEFINE_bool(
-    "overwrite", False, "Replace an earlier export.", flag_values=_FLAGS
-)
+_IMAGE_SIZE = shared_flags.image_size(_FLAGS)
+_LABELS = shared_flags.labels(_FLAGS)
+_OVERWRITE = shared_flags.overwrite(_FLAGS)
 _DATASET = flags.DEFINE_string(
     "verification_dataset",
     "glyphs",
@@ -52,9 +38,7 @@ _DATASET = flags.DEFINE_string(
 _SPLIT = flags.DEFINE_string(
     "verification_split", "validation", "Their split.", flag_values=_FLAGS
 )
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "The folder of TFDS datasets.", flag_values=_FLAGS
-)
+_DATA_DIR = shared_flags.data_dir(_FLAGS)
 _NUM_IMAGES = flags.DEFINE_integer(
     "num_verification_images",
     64,
@@ -66,7 +50,7 @@ _NUM_IMAGES = flags.DEFINE_integer(
 def main() -> int:
     """Exports as the flags say; returns the exit status."""
     # Only now, so that --help and wrong flags need not wait for TensorFlow.
-    from bagnet_tf.model_info import load_model, read_labels
+    from bagnet_tf.loading import load_model, read_labels
 
     from .exporter import check_request, export_model
     from .images import verification_images

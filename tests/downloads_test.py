@@ -164,7 +164,7 @@ class FetchTest(parameterized.TestCase):
 
     def test_archive_of_a_file_without_end(self):
         self._publish()
-        with mock.patch("bagnet_tf.downloads._MOST_BYTES", 1000):
+        with mock.patch("bagnet_tf.weight_files._MOST_BYTES", 1000):
             with self.assertRaisesRegex(ValueError, "has over 1000 bytes"):
                 fetch(self.zipped)
         self.assertEqual(self._cached(), [])

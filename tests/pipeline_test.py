@@ -47,6 +47,21 @@ class TrainingBatchesTest(parameterized.TestCase):
         self.assertEqual((labels.shape, labels.dtype), ((8, 10), "f4"))
         np.testing.assert_array_equal(labels.sum(axis=1), 1)
 
+    def test_crops_grow_with_the_epochs(self):
+        changes = {"epochs": 5, "progressive_resizing": ((1, 32), (3, 48))}
+        sizes = [
+            self._batches(epoch, **changes)[0][0].shape[1] for epoch in range(5)
+        ]
+        self.assertEqual(sizes, [32, 48, 48, 64, 64])
+
+    @parameterized.parameters(
+        [[(2, 32), (2, 48)]], [[(2, 32), (1, 48)]], [[(5, 32)]], [[(0, 32)]]
+    )
+    def test_epochs_of_crop_sizes_that_do_not_increase(self, pairs):
+        message = "progressive_resizing must .* below config.epochs, 5"
+        with self.assertRaisesRegex(ValueError, message):
+            self._batches(epochs=5, progressive_resizing=tuple(pairs))
+
     def test_incomplete_batches_are_dropped(self):
         self.assertLen(self._batches(batch_size=10), 2)
 

@@ -54,6 +54,12 @@ class PresetTest(parameterized.TestCase):
         notes = bagnet_tf.preset_info("bagnet33-imagenet-official").notes
         self.assertIn("float32", notes)
 
+    def test_what_the_builder_calls_it(self):
+        self.assertEqual(PRESETS["bagnet9-imagenet"].weights, "imagenet")
+        self.assertEqual(
+            PRESETS["bagnet33-imagenet-official"].weights, "imagenet-official"
+        )
+
     def test_unknown_name(self):
         message = "close ones are .*'bagnet33-imagenet'.*name='bagnet-33"
         with self.assertRaisesRegex(ValueError, message):

@@ -16,6 +16,7 @@ from absl.testing import absltest, parameterized
 
 import bagnet_tf
 from bagnet_tf import pretrained
+from bagnet_tf.loading import load_model
 from bagnet_tf.presets import PRESETS
 from tests.shared_data import golden_state_dict
 from tests.small_models import TINY
@@ -83,6 +84,22 @@ class NamedTest(FolderTestCase):
                 headless.get_layer("stem_conv1").kernel,
                 model.get_layer("stem_conv1").kernel,
             )
+
+    def test_preset(self):
+        self._publish()
+        with contextlib.redirect_stdout(io.StringIO()):
+            model, info = load_model("bagnet9-imagenet")
+        self.assert_same_weights(
+            model, bagnet_tf.load_preset("bagnet9-imagenet")
+        )
+        entries = golden_state_dict("bagnet9")
+        np.testing.assert_array_equal(
+            model.get_layer("classifier").kernel, entries["fc.weight"].T
+        )
+        self.assertEqual(info.image_size, (224, 224))
+        self.assertLen(info.labels, 1000)
+        self.assertEqual(info.labels[0], "tench")
+        self.assertEqual(info.metrics, {"top1": 0.5122, "top5": 0.7459})
 
     @parameterized.named_parameters(
         ("width", {"width": 0.125}, "need width=1.0", "width=0.125"),

@@ -167,6 +167,13 @@ class ContactSheetTest(parameterized.TestCase):
             self.assertAlmostEqual(colours.bbox.x0, layout.map(place).left)
             self.assertIn(entry.subtitle.replace("  ", " "), _words(figure))
 
+    def test_another_colour_scale(self):
+        extent = map_extent(GEOMETRY, (6, 6))
+        figure = render_contact_sheet(self._entries(2), extent, "title", 7.5)
+        for axes in (figure.axes[1], figure.axes[3]):
+            norm = axes.images[0].norm
+            self.assertEqual((norm.vmin, norm.vmax), (-7.5, 7.5))
+
     def test_what_cannot_be_one_sheet_is_refused(self):
         one, other = self._entries(1)[0], self._entries(1)[0]
         other = SheetEntry(noise(80, 64), other.evidence, "", "")

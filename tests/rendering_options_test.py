@@ -79,7 +79,7 @@ class ContrastTest(parameterized.TestCase):
 
 
 class DenseTest(parameterized.TestCase):
-    def _figure(self, stride, cell, shape=(64, 48), **options):
+    def _figure(self, stride, cell, shape=(64, 48)):
         image = np.full((*shape, 3), 255, np.uint8)
         explanation = explanation_of(np.zeros((6, 4, 1)))
         sides = [-(-side // stride) for side in shape]
@@ -108,6 +108,20 @@ class DenseTest(parameterized.TestCase):
         if stride == 2:
             expected[2:] = (64, 48)
         np.testing.assert_allclose(found, scale * expected, atol=1)
+
+    def test_what_the_padding_does_is_not_on_the_colour_scale(self):
+        explanation = explanation_of(np.full((6, 6, 2), 3))
+        values = np.full((64, 64, 2), 100, np.float32)
+        figure = render_explanation(
+            noise(64, 64),
+            explanation,
+            names(2),
+            contrast=(0, 1),
+            dense=DenseMaps(values, 1),
+        )
+        for axes in figure.axes[1:4]:
+            norm = axes.images[0].norm
+            self.assertEqual((norm.vmin, norm.vmax), (-3, 3))
 
     @parameterized.parameters(1, 2, 4)
     def test_every_pixel_of_the_image_has_a_colour(self, stride):

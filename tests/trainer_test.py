@@ -9,7 +9,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from bagnet_tf.datasets import image_source
-from bagnet_tf.model_info import load_model
+from bagnet_tf.loading import load_model
 from tests.training_helpers import tiny_config
 from train import trainer
 from train.trainer import train

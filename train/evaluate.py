@@ -15,12 +15,11 @@ import pathlib
 
 from absl import flags
 
+from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.entry import run_command
 
 _FLAGS = flags.FlagValues()
-_MODEL = flags.DEFINE_string(
-    "model", None, "A .keras file.", required=True, flag_values=_FLAGS
-)
+_MODEL = shared_flags.model(_FLAGS)
 _DATASET = flags.DEFINE_string(
     "dataset",
     None,
@@ -31,31 +30,13 @@ _DATASET = flags.DEFINE_string(
 _SPLIT = flags.DEFINE_string(
     "split", "validation", "Split, in TFDS's grammar.", flag_values=_FLAGS
 )
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir",
-    None,
-    "Folder of TFDS datasets; by default TFDS's own.",
-    flag_values=_FLAGS,
-)
+_DATA_DIR = shared_flags.data_dir(_FLAGS)
 _OUTPUT = flags.DEFINE_string(
     "output", None, "JSON file to write.", flag_values=_FLAGS
 )
-_OVERWRITE = flags.DEFINE_bool(
-    "overwrite", False, "Replace an existing output.", flag_values=_FLAGS
-)
-_IMAGE_SIZE = flags.DEFINE_integer(
-    "image_size",
-    None,
-    "Side of the input, pixels; by default the model's own.",
-    lower_bound=1,
-    flag_values=_FLAGS,
-)
-_SKIP_CORRUPT = flags.DEFINE_bool(
-    "skip_corrupt",
-    False,
-    "Go without images that cannot be decoded, and say how many.",
-    flag_values=_FLAGS,
-)
+_OVERWRITE = shared_flags.overwrite(_FLAGS)
+_IMAGE_SIZE = shared_flags.image_size(_FLAGS)
+_SKIP_CORRUPT = shared_flags.skip_corrupt(_FLAGS)
 _MASKS = flags.DEFINE_bool(
     "masks",
     False,
@@ -90,7 +71,7 @@ def main() -> None:
 
     from bagnet_tf.datasets import image_source
     from bagnet_tf.files import write_json
-    from bagnet_tf.model_info import load_model
+    from bagnet_tf.loading import load_model
 
     from .evaluation import Evaluator
     from .mask_scores import MaskScoring

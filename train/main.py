@@ -16,6 +16,7 @@ import sys
 from absl import flags, logging
 from ml_collections import config_flags
 
+from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.entry import INTERRUPTED, run_command
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -27,20 +28,14 @@ _CONFIG = config_flags.DEFINE_config_file(
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder for models, metrics, checkpoints and logs."
 )
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of TFDS datasets; by default TFDS's own."
-)
+_DATA_DIR = shared_flags.data_dir(flags.FLAGS)
 _STRATEGY = flags.DEFINE_enum(
     "strategy",
     "auto",
     ["auto", "one_device", "mirrored"],
     "How to distribute: auto mirrors over local GPUs if there are several.",
 )
-_SKIP_CORRUPT = flags.DEFINE_bool(
-    "skip_corrupt",
-    False,
-    "Go without images that cannot be decoded, and say how many.",
-)
+_SKIP_CORRUPT = shared_flags.skip_corrupt(flags.FLAGS)
 flags.mark_flags_as_required(["config", "workdir"])
 
 

@@ -33,6 +33,28 @@ def steps_per_epoch(source: ImageSource, config: ml_collections.ConfigDict):
     return count // config.batch_size
 
 
+def training_sizes(config: ml_collections.ConfigDict) -> list[int]:
+    """Side of the training crops in each epoch, pixels.
+
+    `config.progressive_resizing` holds pairs (epoch, size): crops have that
+    size until that many epochs are done, and at last `config.image_size`.
+
+    Raises:
+        ValueError: If its epochs do not increase within the training.
+    """
+    sizes, done = [], 0
+    for epoch, size in config.progressive_resizing:
+        if not done < epoch < config.epochs:
+            raise ValueError(
+                "config.progressive_resizing must be pairs (epoch, size) of "
+                f"increasing epochs below config.epochs, {config.epochs}. "
+                f"Received: {config.progressive_resizing}"
+            )
+        sizes += [size] * (epoch - done)
+        done = epoch
+    return sizes + [config.image_size] * (config.epochs - done)
+
+
 @contextlib.contextmanager
 def corrupt_images_named(source: ImageSource, split: str) -> Iterator[None]:
     """Turns a failure to decode into an error that names the image.
@@ -69,11 +91,12 @@ def training_batches(
         first_step: The first batch of the epoch that is wanted.
 
     Returns:
-        A dataset of images, uint8 (batch, size, size, 3), and one-hot labels,
-        float32 (batch, classes).
+        A dataset of images, uint8 (batch, size, size, 3) with the epoch's of
+        `training_sizes`, and one-hot labels, float32 (batch, classes).
     """
     count = source.num_examples(config.train_split)
-    size = (config.image_size, config.image_size)
+    side = training_sizes(config)[epoch]
+    size = (side, side)
 
     def augmented(index, example):
         seed = tf.stack([config.seed, epoch * count + index])

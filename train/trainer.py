@@ -25,6 +25,7 @@ from .pipeline import (
     corrupt_images_named,
     steps_per_epoch,
     training_batches,
+    training_sizes,
 )
 from .signals import stop_on_signals
 from .step import automatic_bfloat16, train_step
@@ -264,7 +265,7 @@ def _build_model(config, source: ImageSource) -> keras.Model:
             f"Received: {config.architecture!r}"
         )
     architecture = ARCHITECTURES[config.architecture]
-    for size in (config.image_size, config.eval_image_size):
+    for size in {*training_sizes(config), config.eval_image_size}:
         architecture.geometry.grid_shape(size, size)  # Refuses small ones.
     return BagNet(
         architecture,

@@ -16,6 +16,7 @@ import tempfile
 from absl import flags
 
 from bagnet_tf.architecture import ARCHITECTURES
+from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.entry import run_command
 
 _FLAGS = flags.FlagValues()
@@ -55,9 +56,7 @@ _WIDTH = flags.DEFINE_float(
     "What the number of channels is multiplied by.",
     flag_values=_FLAGS,
 )
-_OVERWRITE = flags.DEFINE_bool(
-    "overwrite", False, "Replace an existing file.", flag_values=_FLAGS
-)
+_OVERWRITE = shared_flags.overwrite(_FLAGS)
 
 _ENDING = ".weights.h5"
 

@@ -26,6 +26,7 @@ import pathlib
 
 from absl import flags
 
+from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.classes import find_class
 from bagnet_tf.commands.entry import run_command
 from bagnet_tf.commands.explain_files import (
@@ -37,9 +38,7 @@ from bagnet_tf.commands.explain_files import (
 from bagnet_tf.layout import MAX_SHEET_IMAGES
 
 _FLAGS = flags.FlagValues()
-_MODEL = flags.DEFINE_string(
-    "model", None, "A .keras file.", required=True, flag_values=_FLAGS
-)
+_MODEL = shared_flags.model(_FLAGS)
 _IMAGE = flags.DEFINE_list(
     "image",
     None,
@@ -65,29 +64,17 @@ _CLASSES = flags.DEFINE_list(
     "first; by default the three most probable ones of each image.",
     flag_values=_FLAGS,
 )
-_IMAGE_SIZE = flags.DEFINE_integer(
-    "image_size",
-    None,
-    "Side of the input, pixels; by default the model's own.",
-    lower_bound=1,
-    flag_values=_FLAGS,
-)
-_LABELS = flags.DEFINE_string(
-    "labels",
-    None,
-    "Text file of class names, one a line; by default the model's own.",
-    flag_values=_FLAGS,
-)
-_OVERWRITE = flags.DEFINE_bool(
-    "overwrite", False, "Replace existing results.", flag_values=_FLAGS
-)
+_IMAGE_SIZE = shared_flags.image_size(_FLAGS)
+_LABELS = shared_flags.labels(_FLAGS)
+_OVERWRITE = shared_flags.overwrite(_FLAGS)
 
 _STRIDE = flags.DEFINE_integer(
     "stride",
-    8,
-    "Distance of neighbouring patches in the maps, pixels: 1, 2, 4 or 8. "
-    "Below 8, maps are padded with zeros and their mean is not the logit; "
-    "patches and shares stay those of the decision, 8 pixels apart.",
+    None,
+    "Distance of neighbouring patches in the maps, pixels: 1, 2, 4 or (the "
+    "default) that of the model, 8. Below it, maps are padded with zeros and "
+    "their mean is not the logit; patches and shares stay those of the "
+    "decision.",
     flag_values=_FLAGS,
 )
 _CONTRAST = flags.DEFINE_list(
@@ -133,7 +120,6 @@ _REGIONS_THRESHOLD = flags.DEFINE_float(
     flag_values=_FLAGS,
 )
 
-_STRIDES = (1, 2, 4, 8)
 _FORMATS = ("png", "svg")
 # Images explained in one go: bounds memory where there are many classes.
 _BATCH_SIZE = 32
@@ -150,7 +136,7 @@ def main() -> None:
     import tqdm
 
     from bagnet_tf.commands.explain_writer import ExplanationWriter
-    from bagnet_tf.model_info import load_model, read_labels
+    from bagnet_tf.loading import load_model, read_labels
     from bagnet_tf.report import read_photo
 
     labels = read_labels(_LABELS.value) if _LABELS.value else None
@@ -180,11 +166,6 @@ def main() -> None:
 
 
 def _check_flags():
-    if _STRIDE.value not in _STRIDES:
-        raise ValueError(
-            f"stride must be one of {_STRIDES}. "
-            f"Received: stride={_STRIDE.value}"
-        )
     formats = _PICTURE_FORMAT.value
     if not formats or not set(formats) <= set(_FORMATS):
         raise ValueError(
@@ -253,12 +234,14 @@ def _classes(labels) -> tuple[list[int] | None, tuple[int, int] | None]:
 
 def _dense_maps_of(model):
     """A function of a photo and class ids: maps, if --stride asks for them."""
-    if _STRIDE.value == max(_STRIDES):
-        return lambda photo, class_ids: None
     import numpy as np
 
+    from bagnet_tf.geometry import geometry_of
     from bagnet_tf.heatmap import HeatmapNetwork
     from bagnet_tf.rendering import DenseMaps
+
+    if _STRIDE.value in (None, geometry_of(model).stride):
+        return lambda photo, class_ids: None
 
     network = HeatmapNetwork(model, _STRIDE.value)  # Folded and traced once.
 

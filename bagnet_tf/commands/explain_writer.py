@@ -58,8 +58,9 @@ class ExplanationWriter:
         self._run_files = run_files
         self._contrast = contrast
         self._threshold = threshold
-        self._photos, self._tables, self._entries = [], [], []
-        self._extent = None
+        self._photos, self._tables = [], []
+        # Of the contact sheet; its colour scale is that of whole patches.
+        self._entries, self._whole_patches, self._extent = [], [], None
 
     def write(
         self,
@@ -87,7 +88,9 @@ class ExplanationWriter:
         with written_whole(files) as temporary:
             self._draw(photo, temporary, explanation, index, dense)
             if "overlay" in files:
-                _overlay(photo, values, extent).save(temporary["overlay"])
+                limit = colour_limit(explanation.centred_evidence[index])
+                overlay = _overlay(photo, values[..., 0], extent, limit)
+                overlay.save(temporary["overlay"])
             if "maps" in files:
                 maps = explanation.centred_evidence[index]
                 np.save(temporary["maps"], dense.values if dense else maps)
@@ -118,7 +121,10 @@ class ExplanationWriter:
                 name = pathlib.Path(self._model_path).name
                 heading = f"{len(self._entries)} images  ·  {name}"
                 figure = render_contact_sheet(
-                    self._entries, self._extent, heading
+                    self._entries,
+                    self._extent,
+                    heading,
+                    colour_limit(np.stack(self._whole_patches)),
                 )
                 for kind in sheets:
                     save_picture(figure, temporary[kind])
@@ -171,6 +177,8 @@ class ExplanationWriter:
             self._extent = extent
             entry = self._entry(photo, explanation, index, values[..., 0])
             self._entries.append(entry)
+            whole_patches = explanation.centred_evidence[index, :, :, 0]
+            self._whole_patches.append(whole_patches.copy())
 
     def _entry(self, photo, explanation, index, evidence) -> SheetEntry:
         class_id = explanation.class_ids[index, 0]
@@ -192,14 +200,13 @@ def _drawn(explanation, index, dense):
     return values, map_extent(explanation.geometry, values.shape[:2])
 
 
-def _overlay(photo, values, extent) -> Image.Image:
+def _overlay(photo, evidence, extent, limit) -> Image.Image:
     """The first explained class's evidence on the original photo."""
     # Read again: many photos at full size would not fit in memory.
     original = load_photo(photo.path)
     evidence = map_on_photo(
-        values[..., 0], extent, photo.transform, photo.image.shape[:2]
+        evidence, extent, photo.transform, photo.image.shape[:2]
     )
-    limit = colour_limit(values)
     return Image.fromarray(overlay_on_photo(original, evidence, limit))
 
 

@@ -50,6 +50,7 @@ class _Map(NamedTuple):
     subtitle: str
     evidence: np.ndarray
     extent: tuple[float, float, float, float]
+    whole_patches: np.ndarray  # Evidence of the grid, without padding.
 
 
 def render_explanation(
@@ -76,8 +77,9 @@ def render_explanation(
         source: Where the image comes from, for the title.
         contrast: Two explained class ids, for one more map: why the first
             and not the second.
-        dense: Maps to draw instead of the grid's. Boxes, strip and shares
-            stay those of the grid, of which the decision is made.
+        dense: Maps to draw instead of the grid's. Boxes, strip, shares and
+            the colour scale stay those of the grid, of which the decision is
+            made.
 
     Returns:
         A figure with an Agg canvas: `figure.savefig("cat.png")`, or ".svg".
@@ -120,8 +122,8 @@ def render_explanation(
 
 def _maps(image, explanation, labels, index, dense) -> list[_Map]:
     """A map for each explained class."""
-    values = explanation.centred_evidence[index]  # (rows, cols, explained)
-    extent = map_extent(explanation.geometry, values.shape[:2])
+    grid = explanation.centred_evidence[index]  # (rows, cols, explained)
+    values, extent = grid, map_extent(explanation.geometry, grid.shape[:2])
     if dense is not None:
         sides = [-(-side // dense.stride) for side in image.shape[:2]]
         expected = (*sides, values.shape[-1])
@@ -136,7 +138,15 @@ def _maps(image, explanation, labels, index, dense) -> list[_Map]:
         probability = explanation.probabilities[index, class_id]
         logit = number(explanation.logits[index, class_id])
         numbers = f"p = {probability:.3f}  ·  logit {logit}"
-        maps.append(_Map(labels[class_id], numbers, values[..., place], extent))
+        maps.append(
+            _Map(
+                labels[class_id],
+                numbers,
+                values[..., place],
+                extent,
+                grid[..., place],
+            )
+        )
     return maps
 
 
@@ -155,6 +165,7 @@ def _contrast(maps, explanation, labels, index, contrast) -> _Map:
         f"logits differ by {difference}",
         one.evidence - other.evidence,
         one.extent,
+        one.whole_patches - other.whole_patches,
     )
 
 
@@ -204,7 +215,7 @@ def _draw_box_number(axes, text, box, image_width):
 
 def _draw_maps(canvas, image, maps):
     values = np.concatenate([panel.evidence.ravel() for panel in maps])
-    limit = colour_limit(values)
+    limit = colour_limit(np.stack([panel.whole_patches for panel in maps]))
     for place, panel in enumerate(maps, start=1):
         axes = canvas.axes_below(
             canvas.layout.panel(place), panel.title, panel.subtitle

@@ -37,6 +37,7 @@ def render_contact_sheet(
     entries: Sequence[SheetEntry],
     extent: tuple[float, float, float, float],
     heading: str,
+    limit: float | None = None,
 ) -> Figure:
     """Draws many images, each with its map, on one colour scale.
 
@@ -46,6 +47,8 @@ def render_contact_sheet(
             image, from `bagnet_tf.layout.map_extent` or
             `bagnet_tf.photo_maps.to_the_rim`.
         heading: The title of the sheet.
+        limit: End of the symmetric colour scale, logits; by default that of
+            `colour_limit` for all maps.
 
     Returns:
         A figure with an Agg canvas.
@@ -72,7 +75,7 @@ def render_contact_sheet(
     layout = SheetLayout(entries[0].image.shape[:2], len(entries))
     canvas = Canvas(layout)
     values = np.stack([entry.evidence for entry in entries])
-    limit = colour_limit(values)
+    limit = limit or colour_limit(values)
     canvas.text(MARGIN, MARGIN // 2, heading, size=17, weight="bold")
     note = (
         "class-centred evidence on one colour scale; red speaks for the class "

@@ -21,6 +21,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.width = 0.25
 
     config.image_size = 64  # The glyphs' own size, pixels.
+    config.progressive_resizing = ()
     config.eval_image_size = 64
     config.min_crop_area = 1.0  # No cropping.
     config.random_flip = False  # A mirrored glyph may be another one.

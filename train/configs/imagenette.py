@@ -26,6 +26,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.width = 0.5
 
     config.image_size = 96  # Training crops, pixels.
+    config.progressive_resizing = ()
     config.eval_image_size = 128
     config.min_crop_area = 0.25
     config.random_flip = True

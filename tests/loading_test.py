@@ -1,4 +1,4 @@
-"""Does a model file come back with all that belongs to it?"""
+"""Does a model come back with all that belongs to it?"""
 
 import json
 import pathlib
@@ -8,11 +8,12 @@ import keras
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from bagnet_tf.model_info import ModelInfo, load_model
+from bagnet_tf.loading import load_model
+from bagnet_tf.model_info import ModelInfo
 from tests.small_models import tiny_model
 
 
-class ModelInfoTest(parameterized.TestCase):
+class LoadingTest(parameterized.TestCase):
     def setUp(self):
         super().setUp()
         directory = self.enterContext(tempfile.TemporaryDirectory())
@@ -76,7 +77,15 @@ class ModelInfoTest(parameterized.TestCase):
         self.assertEqual(info.labels, ("a", "b", "c"))
 
     def test_missing_file(self):
-        self.assert_refused(r"existing .keras file. Received: model='.*keras'")
+        self.assert_refused(
+            r"existing .keras file or .*Received: model='.*keras'"
+        )
+
+    def test_name_that_is_nearly_a_preset(self):
+        self.assert_refused(
+            "or a preset, one of bagnet33-imagenet,.*model='bagnet33-imagnet'",
+            path="bagnet33-imagnet",
+        )
 
     def test_other_ending(self):
         self.assert_refused("existing .keras file", path=__file__)

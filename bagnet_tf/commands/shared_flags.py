@@ -1,0 +1,74 @@
+"""How are flags spelled that several commands have? Each is defined once.
+
+Every function takes the flags of a command, and returns what absl's
+`flags.DEFINE_...` do.
+"""
+
+from absl import flags
+
+from bagnet_tf.presets import PRESETS
+
+# The flags belong to the commands, not to this module.
+flags.disclaim_key_flags()
+
+_String = flags.FlagHolder[str | None]
+
+
+def model(flag_values: flags.FlagValues) -> _String:
+    """Which model: `bagnet_tf.loading.load_model` takes the value."""
+    return flags.DEFINE_string(
+        "model",
+        None,
+        "A .keras file, or the name of published weights, downloaded on first "
+        f"use: {', '.join(PRESETS)}.",
+        required=True,
+        flag_values=flag_values,
+    )
+
+
+def image_size(flag_values: flags.FlagValues) -> flags.FlagHolder[int | None]:
+    """Side of the model's input, pixels."""
+    return flags.DEFINE_integer(
+        "image_size",
+        None,
+        "Side of the input, pixels; by default the model's own.",
+        lower_bound=1,
+        flag_values=flag_values,
+    )
+
+
+def labels(flag_values: flags.FlagValues) -> _String:
+    """File of class names: `bagnet_tf.loading.read_labels` takes the value."""
+    return flags.DEFINE_string(
+        "labels",
+        None,
+        "Text file of class names, one a line; by default the model's own.",
+        flag_values=flag_values,
+    )
+
+
+def data_dir(flag_values: flags.FlagValues) -> _String:
+    """Where datasets lie: `bagnet_tf.datasets.image_source` takes the value."""
+    return flags.DEFINE_string(
+        "data_dir",
+        None,
+        "Folder of TFDS datasets; by default TFDS's own.",
+        flag_values=flag_values,
+    )
+
+
+def skip_corrupt(flag_values: flags.FlagValues) -> flags.FlagHolder[bool]:
+    """Whether images that cannot be decoded are left out."""
+    return flags.DEFINE_bool(
+        "skip_corrupt",
+        False,
+        "Go without images that cannot be decoded, and say how many.",
+        flag_values=flag_values,
+    )
+
+
+def overwrite(flag_values: flags.FlagValues) -> flags.FlagHolder[bool]:
+    """Whether existing results may be replaced."""
+    return flags.DEFINE_bool(
+        "overwrite", False, "Replace existing results.", flag_values=flag_values
+    )

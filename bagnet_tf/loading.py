@@ -1,0 +1,158 @@
+"""Which model does a path or a name mean, and what belongs to it?"""
+
+import difflib
+import json
+import os
+import pathlib
+from collections.abc import Sequence
+
+import keras
+
+from bagnet_tf.architecture import ARCHITECTURES
+from bagnet_tf.evidence import patch_logits_model
+from bagnet_tf.geometry import geometry_of
+from bagnet_tf.model_info import ModelInfo, numbered_labels
+from bagnet_tf.models import BagNet
+from bagnet_tf.presets import PRESETS, preset_info
+
+_DEFAULT_SIZE = 224
+
+
+def load_preset(name: str) -> keras.Model:
+    """Makes the complete model of published weights.
+
+    Args:
+        name: Of the preset, such as `"bagnet33-imagenet"`; see
+            `bagnet_tf.preset_info`.
+
+    Returns:
+        The model: input RGB 0-255, output logits of the preset's classes.
+
+    Raises:
+        ValueError: If there is no preset of this name, or its file is not
+            the published one, or torch is missing for one that needs it.
+        OSError: If the weights cannot be downloaded.
+
+    Example:
+        >>> model = bagnet_tf.load_preset("bagnet33-imagenet")
+    """
+    preset = preset_info(name)
+    return BagNet(
+        ARCHITECTURES[preset.architecture],
+        preset.weights,
+        classes=preset.classes,
+    )
+
+
+def load_model(
+    model: str | os.PathLike,
+    image_size: int | None = None,
+    labels: Sequence[str] | None = None,
+) -> tuple[keras.Model, ModelInfo]:
+    """Opens a model of ours and what belongs to it.
+
+    Args:
+        model: A `.keras` file, or the name of a preset.
+        image_size: Side of the input, pixels; overrides the model's own.
+        labels: Class names; override the model's own.
+
+    Returns:
+        The model, not compiled, and its `ModelInfo`. Of a file without a
+        JSON file: the model's fixed input size or 224, and `class 0`,
+        `class 1`, ...
+
+    Raises:
+        ValueError: If the file is missing, damaged or no BagNet classifier,
+            if image size or labels do not fit it, or see `load_preset`.
+        OSError: If a preset's weights cannot be downloaded.
+    """
+    name = os.fspath(model)
+    if name in PRESETS:
+        preset = preset_info(name)
+        stored = {
+            "image_size": preset.input_size,
+            "labels": preset.labels,
+            "metrics": preset.metrics,
+        }
+        network = load_preset(name)
+    else:
+        network, stored = _open(name)
+    return network, _info(network, stored, image_size, labels)
+
+
+def read_labels(path: str | os.PathLike) -> list[str]:
+    """Reads class names, one a line, by class id.
+
+    Raises:
+        ValueError: If the file is missing or not UTF-8 text.
+    """
+    try:
+        text = pathlib.Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"labels must be a text file, one name a line ({error}). "
+            f"Received: labels={str(path)!r}"
+        ) from error
+    return [line.strip() for line in text.strip().splitlines()]
+
+
+def _open(name: str) -> tuple[keras.Model, dict]:
+    """The model in a file, and what is stored beside it."""
+    path = pathlib.Path(name)
+    if path.suffix != ".keras" or not path.is_file():
+        close = difflib.get_close_matches(name, PRESETS)
+        raise ValueError(
+            "model must be an existing .keras file or a preset, one of "
+            f"{', '.join(close or PRESETS)}. Received: model={name!r}"
+        )
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises many kinds for a damaged file.
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise ValueError(
+            f"model must be a whole .keras file ({reason[0]}). "
+            f"Received: model={name!r}"
+        ) from error
+    patch_logits_model(model)  # Raises if there is no classifier.
+    json_path = path.with_suffix(".json")
+    return model, _read(json_path) if json_path.is_file() else {}
+
+
+def _info(model, stored, image_size, labels) -> ModelInfo:
+    receptive_field = geometry_of(model).receptive_field
+    fixed = tuple(model.input_shape[1:3])
+    if image_size is not None:
+        size = (image_size, image_size)
+    elif "image_size" in stored:
+        size = tuple(stored["image_size"])
+    else:
+        size = tuple(side or _DEFAULT_SIZE for side in fixed)
+    wrong = [s for s, f in zip(size, fixed, strict=True) if f not in (None, s)]
+    if wrong or min(size) < receptive_field:
+        raise ValueError(
+            f"image_size must be at least {receptive_field} (the receptive "
+            f"field) and fit the model's input {fixed}. "
+            f"Received: image_size={size}"
+        )
+    classes = model.output_shape[-1]
+    if labels is None:
+        labels = stored.get("labels") or numbered_labels(classes)
+    if len(labels) != classes:
+        raise ValueError(
+            f"labels must be {classes} names, one a class. "
+            f"Received: {len(labels)} labels"
+        )
+    return ModelInfo(size, tuple(labels), stored.get("metrics", {}))
+
+
+def _read(json_path: pathlib.Path) -> dict:
+    try:
+        stored = json.loads(json_path.read_text())
+        if not isinstance(stored, dict):
+            raise ValueError("not an object")
+        return stored
+    except ValueError as error:
+        raise ValueError(
+            f"model.json must be a JSON object ({error}). "
+            f"Received: {str(json_path)!r}"
+        ) from error
