@@ -78,6 +78,13 @@ class TrainingBatchesTest(parameterized.TestCase):
         self.assertFalse(np.array_equal(first[0][1], second[0][1]))
         self.assertFalse(np.array_equal(first[0][0], second[0][0]))
 
+    def test_an_image_is_cropped_anew_in_every_epoch(self):
+        changes = {"train_split": "train[:1]", "batch_size": 1}
+        first, second = (
+            self._batches(epoch, **changes)[0][0] for epoch in (0, 1)
+        )
+        self.assertFalse(np.array_equal(first, second))
+
     def test_seeds_differ(self):
         images = [self._batches(seed=seed)[0][0] for seed in (0, 1)]
         self.assertFalse(np.array_equal(*images))

@@ -1,4 +1,3 @@
-import json
 import os
 import pathlib
 import signal
@@ -82,16 +81,6 @@ class TrainCommandTest(parameterized.TestCase):
         self.assertGreater(process.returncode, 0)
         self.assertNotIn("Traceback", errors)
         self.assertIn(message, output + errors)
-
-    def test_two_replicas_train_as_one_device(self):
-        process = _start("-m", "tests.mirrored_steps", str(self.folder / "run"))
-        output, errors = process.communicate()
-        self.assertEqual(process.returncode, 0, errors)
-        result = json.loads(output.splitlines()[-1])
-        self.assertEqual(result["replicas"], 2)
-        self.assertLess(result["loss"], 1e-4)
-        self.assertLess(result["weights"], 1e-3)
-        self.assertTrue(result["finished"] and result["model"])
 
 
 if __name__ == "__main__":

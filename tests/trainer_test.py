@@ -16,12 +16,12 @@ from train.trainer import train
 
 
 def _stop_after(steps):
-    """Replaces the signal handling: asks to stop after some steps."""
+    """Replaces the signal handling: asks to stop after so many steps."""
     calls = []
 
     @contextlib.contextmanager
     def stop_on_signals():
-        yield lambda: calls.append(0) or len(calls) >= steps
+        yield lambda: calls.append(0) or len(calls) > steps
 
     return mock.patch.object(trainer, "stop_on_signals", stop_on_signals)
 
@@ -62,7 +62,7 @@ class TrainerTest(parameterized.TestCase):
                 self.assertStartsWith(type(layer).__module__, "keras.")
 
     @parameterized.named_parameters(
-        ("in_the_first_epoch", 2),
+        ("in_the_first_epoch", 1),
         ("at_the_end_of_an_epoch", 3),
         ("in_the_second_epoch", 5),
     )
@@ -73,6 +73,7 @@ class TrainerTest(parameterized.TestCase):
         with _stop_after(steps):
             result = train(tiny_config(), str(parts))
         self.assertFalse(result.finished)
+        self.assertEqual(result.step, steps)
         self.assertFalse((parts / "metrics.json").exists())
         result = train(tiny_config(), str(parts))
         self.assertTrue(result.finished)

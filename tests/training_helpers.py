@@ -16,7 +16,8 @@ def tiny_config(**changes):
         learning_rate=0.05,
         random_flip=True,
         min_crop_area=0.5,
-        bfloat16=False,
+        precision="float32",
+        steps_per_call=1,
     )
     config.update(changes)
     return config

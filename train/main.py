@@ -6,8 +6,9 @@ Examples:
         --data_dir=~/tensorflow_datasets --config.epochs=8
 
 Running it again with the same configuration resumes. Exit status: 0 when all
-epochs are done, 2 for a mistake in the arguments, 130 when it was stopped by
-Ctrl-C or SIGTERM and can be resumed.
+epochs are done, 2 for a mistake in the arguments, 75 when another worker was
+lost, 130 when it was stopped by Ctrl-C or SIGTERM; after the last two the same
+command goes on.
 """
 
 import pathlib
@@ -32,25 +33,43 @@ _DATA_DIR = shared_flags.data_dir(flags.FLAGS)
 _STRATEGY = flags.DEFINE_enum(
     "strategy",
     "auto",
-    ["auto", "one_device", "mirrored"],
-    "How to distribute: auto mirrors over local GPUs if there are several.",
+    ["auto", "one_device", "mirrored", "multi_worker", "tpu"],
+    "How to distribute: mirrored over all GPUs of this machine (auto, if there "
+    "are several), multi_worker over the machines of the environment variable "
+    "TF_CONFIG.",
+)
+_CPU_REPLICAS = flags.DEFINE_integer(
+    "cpu_replicas",
+    0,
+    "Let the CPU stand for so many devices, to try mirrored and multi_worker.",
+    lower_bound=0,
 )
 _SKIP_CORRUPT = shared_flags.skip_corrupt(flags.FLAGS)
 flags.mark_flags_as_required(["config", "workdir"])
 
+_WORKER_LOST = 75  # EX_TEMPFAIL of sysexits.h: try again.
+
 
 def main() -> int:
     """Trains as the flags say."""
+    from .strategies import WorkerLostError, make_strategy
+
+    strategy = make_strategy(_STRATEGY.value, _CPU_REPLICAS.value)
+
     from .trainer import train
 
     logging.set_verbosity(max(logging.get_verbosity(), logging.INFO))
-    result = train(
-        _CONFIG.value,
-        _WORKDIR.value,
-        _DATA_DIR.value,
-        _strategy(),
-        _SKIP_CORRUPT.value,
-    )
+    try:
+        result = train(
+            _CONFIG.value,
+            _WORKDIR.value,
+            _DATA_DIR.value,
+            strategy,
+            _SKIP_CORRUPT.value,
+        )
+    except WorkerLostError as error:
+        print(f"train: {error}", file=sys.stderr)
+        return _WORKER_LOST
     workdir = pathlib.Path(_WORKDIR.value)
     if not result.finished:
         print(
@@ -58,6 +77,8 @@ def main() -> int:
             "go on."
         )
         return INTERRUPTED
+    if not result.metrics:
+        return 0  # The chief of the workers reports.
     low, high = result.metrics["top1"]["interval95"]
     print(
         f"{result.metrics['split']} of {result.metrics['dataset']}: "
@@ -68,17 +89,6 @@ def main() -> int:
         f"Metrics: {workdir / 'metrics.json'}"
     )
     return 0
-
-
-def _strategy():
-    import tensorflow as tf
-
-    gpus = tf.config.list_logical_devices("GPU")
-    if _STRATEGY.value == "mirrored" or (
-        _STRATEGY.value == "auto" and len(gpus) > 1
-    ):
-        return tf.distribute.MirroredStrategy()
-    return tf.distribute.get_strategy()
 
 
 def _expand_config_name(argument: str) -> str:

@@ -35,11 +35,20 @@ def build_optimizer(
     model: keras.Model,
     schedule: keras.optimizers.schedules.LearningRateSchedule,
     config: ml_collections.ConfigDict,
+    num_replicas: int = 1,
 ) -> keras.optimizers.Optimizer:
     """SGD with momentum; weight decay spares normalisation and biases.
 
     Keras's weight decay is decoupled: a weight shrinks by
-    learning_rate * weight_decay a step, whatever its gradient.
+    learning_rate * weight_decay a step, whatever its gradient. In float16
+    losses are scaled, so that small gradients do not vanish.
+
+    Args:
+        model: What is trained.
+        schedule: The learning rate.
+        config: See `train/configs`.
+        num_replicas: Over how many the gradients are summed: each replica
+            clips the mean over them to its share of `global_clipnorm`.
 
     Returns:
         The optimizer, built for the trainable variables of `model`.
@@ -49,9 +58,12 @@ def build_optimizer(
         momentum=config.momentum,
         nesterov=config.nesterov,
         weight_decay=config.weight_decay or None,
+        global_clipnorm=config.global_clipnorm / num_replicas or None,
     )
     if config.weight_decay:
         spared = [v for v in model.trainable_variables if v.name != "kernel"]
         optimizer.exclude_from_weight_decay(var_list=spared)
+    if config.precision == "float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(model.trainable_variables)
     return optimizer

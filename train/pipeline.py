@@ -81,19 +81,27 @@ def training_batches(
     config: ml_collections.ConfigDict,
     epoch: int,
     first_step: int = 0,
+    context: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """The batches of one epoch, shuffled and augmented.
+
+    With several replicas each gets its own part of every global batch, and
+    each worker decodes only the parts of its replicas.
 
     Args:
         source: Where the photos come from.
         config: A training configuration (see `train/configs`).
         epoch: Which epoch, from 0.
         first_step: The first batch of the epoch that is wanted.
+        context: Of which worker, and how many replicas there are; by default
+            one of one.
 
     Returns:
         A dataset of images, uint8 (batch, size, size, 3) with the epoch's of
-        `training_sizes`, and one-hot labels, float32 (batch, classes).
+        `training_sizes`, and one-hot labels, float32 (batch, classes), where
+        batch is the replica's share.
     """
+    context = context or tf.distribute.InputContext()
     count = source.num_examples(config.train_split)
     side = training_sizes(config)[epoch]
     size = (side, side)
@@ -113,9 +121,24 @@ def training_batches(
         min(count, _SHUFFLE_BUFFER), seed=epoch, reshuffle_each_iteration=False
     )
     examples = examples.enumerate().skip(first_step * config.batch_size)
+    # Dropped here, as another worker may still have whole batches.
+    examples = examples.take(
+        (steps_per_epoch(source, config) - first_step) * config.batch_size
+    )
+    workers = context.num_input_pipelines
+    if workers > 1:
+        share = config.batch_size // workers
+        examples = examples.filter(
+            lambda index, _: (
+                index % config.batch_size // share == context.input_pipeline_id
+            )
+        )
     return (
         examples.map(augmented, num_parallel_calls=tf.data.AUTOTUNE)
-        .batch(config.batch_size, drop_remainder=True)
+        .batch(
+            config.batch_size // context.num_replicas_in_sync,
+            drop_remainder=True,
+        )
         .prefetch(tf.data.AUTOTUNE)
     )
 

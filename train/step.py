@@ -1,61 +1,137 @@
 """What is one training step? Loss, gradients, update, on every replica."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import ml_collections
 import tensorflow as tf
 
+PRECISIONS = ("float32", "bfloat16", "float16")
 
-def train_step(
+
+def train_steps(
     strategy: tf.distribute.Strategy,
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     config: ml_collections.ConfigDict,
-) -> Callable[[tf.Tensor, tf.Tensor], list[tf.Tensor]]:
-    """Makes the function that moves the weights by one step.
+    average: Sequence[tf.Variable] = (),
+) -> Callable[[tf.data.Iterator, tf.Tensor], tf.Tensor]:
+    """Makes the function that moves the weights by some steps.
+
+    In a step each replica takes its share of the global batch, in
+    `config.accumulation_steps` parts one after the other, whose gradients add
+    up. Gradients are summed over the replicas before their norm is clipped.
 
     Args:
         strategy: Whose scope holds model and optimizer.
         model: The network that is trained; it puts out logits.
         optimizer: Built for its trainable variables.
         config: See `train/configs`.
+        average: Moving averages of `model.weights`, or none. Each follows its
+            weight with `config.ema_momentum`, in the first steps faster.
 
     Returns:
-        A function of one global batch, (possibly distributed) images and
-        one-hot labels, that gives its mean loss and accuracy.
+        A function of an iterator of batches, (possibly distributed) images
+        and one-hot labels, and of a number of steps, int32, that gives the
+        sums over these steps of the batch's mean loss and accuracy, (2,).
     """
-    automatic_bfloat16(config.bfloat16)
+    replica_step = _replica_step(strategy, model, optimizer, config)
+
+    @tf.function
+    def steps(iterator, count):
+        totals = tf.zeros(2)
+        for _ in tf.range(count):
+            images, labels = next(iterator)
+            values = strategy.run(replica_step, args=(images, labels))
+            totals += tf.stack(
+                [
+                    strategy.reduce(tf.distribute.ReduceOp.SUM, v, axis=None)
+                    for v in values
+                ]
+            )
+            if average:
+                _follow(average, model, optimizer, config.ema_momentum)
+        return totals
+
+    return steps
+
+
+def set_precision(precision: str) -> str | None:
+    """Prepares TensorFlow for graphs that are made from now on.
+
+    On a CPU it runs their convolutions in bfloat16 by itself, if told so.
+
+    Args:
+        precision: One of `PRECISIONS`.
+
+    Returns:
+        The dtype policy that the layers must have; `None` for their own.
+    """
+    on_cpu = not tf.config.list_logical_devices("GPU")
+    tf.config.optimizer.set_experimental_options(
+        {
+            "auto_mixed_precision_onednn_bfloat16": on_cpu
+            and precision == "bfloat16"
+        }
+    )
+    if precision == "float32" or (on_cpu and precision == "bfloat16"):
+        return None
+    return f"mixed_{precision}"
+
+
+def _replica_step(strategy, model, optimizer, config):
     loss_of = keras.losses.CategoricalCrossentropy(
         from_logits=True,
         label_smoothing=config.label_smoothing,
         reduction=None,
     )
+    variables = model.trainable_variables
 
-    def replica_step(images, labels):
+    def gradients_of(images, labels):
         with tf.GradientTape() as tape:
             logits = model(images, training=True)
             losses = loss_of(labels, logits)
             # The mean over the global batch, in parts that add up.
             loss = tf.reduce_sum(losses) / config.batch_size
-        variables = model.trainable_variables
-        optimizer.apply(tape.gradient(loss, variables), variables)
+            scaled = optimizer.scale_loss(loss)
         correct = keras.metrics.categorical_accuracy(labels, logits)
-        return loss, tf.reduce_sum(correct) / config.batch_size
+        values = [loss, tf.reduce_sum(correct) / config.batch_size]
+        return tape.gradient(scaled, variables), values
 
-    @tf.function
-    def step(images, labels):
-        values = strategy.run(replica_step, args=(images, labels))
-        return [
-            strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)
-            for value in values
-        ]
+    def replica_step(images, labels):
+        count = config.accumulation_steps
+        done = None
+        for part in zip(
+            tf.split(images, count), tf.split(labels, count), strict=True
+        ):
+            # One after the other, so that only one part is in memory.
+            with tf.control_dependencies(done[0] if done else []):
+                part = [tf.identity(tensor) for tensor in part]
+            new = gradients_of(*part)
+            done = tf.nest.map_structure(tf.add, done, new) if done else new
+        gradients, values = done
+        if config.global_clipnorm or config.precision == "float16":
+            gradients = _averaged(strategy, gradients)
+        optimizer.apply(gradients, variables)
+        return values
 
-    return step
+    return replica_step
 
 
-def automatic_bfloat16(enabled: bool) -> None:
-    """Lets TensorFlow run convolutions of later graphs in bfloat16 (CPU)."""
-    tf.config.optimizer.set_experimental_options(
-        {"auto_mixed_precision_onednn_bfloat16": enabled}
-    )
+def _averaged(strategy, gradients):
+    """The mean over replicas: the optimizer's sum of these is as before.
+
+    So that all replicas clip alike, and agree whether a gradient overflowed.
+    """
+    if strategy.num_replicas_in_sync == 1:
+        return gradients
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
+
+
+def _follow(average, model, optimizer, momentum):
+    """Moves averages towards the weights."""
+    step = tf.cast(optimizer.iterations, tf.float32)
+    momentum = tf.minimum(momentum, (1 + step) / (10 + step))
+    for mean, weight in zip(average, model.weights, strict=True):
+        mean.assign(momentum * mean + (1 - momentum) * weight.value)

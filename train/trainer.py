@@ -10,16 +10,13 @@ import time
 
 import keras
 import ml_collections
-import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from bagnet_tf.architecture import ARCHITECTURES
 from bagnet_tf.datasets import ImageSource, image_source
-from bagnet_tf.model_info import ModelInfo
 from bagnet_tf.models import BagNet
 
-from .evaluation import Evaluator
 from .optimization import build_optimizer, learning_rate_schedule
 from .pipeline import (
     corrupt_images_named,
@@ -27,8 +24,10 @@ from .pipeline import (
     training_batches,
     training_sizes,
 )
+from .record import RunRecord
 from .signals import stop_on_signals
-from .step import automatic_bfloat16, train_step
+from .step import PRECISIONS, set_precision, train_steps
+from .strategies import any_worker, is_chief, lost_workers_named
 from .twin import copy_back, training_twin
 from .workdir import Workdir
 
@@ -74,17 +73,23 @@ def train(
             another one, or an image cannot be decoded.
     """
     source = image_source(config.dataset, data_dir, skip_corrupt)
-    run = _Run(config, workdir, source, strategy)
+    run = _Run(
+        config, workdir, source, strategy or tf.distribute.get_strategy()
+    )
     with (
         stop_on_signals() as stopped,
         corrupt_images_named(source, config.train_split),
+        lost_workers_named(),
     ):
+        stopped = any_worker(strategy, stopped)
         while run.epoch < config.epochs and run.train_epoch(stopped):
             run.finish_epoch()
-    if run.epoch < config.epochs:
-        run.checkpoint()
-        return TrainingResult(False, run.step, {})
-    return TrainingResult(True, run.step, run.report())
+        if run.epoch < config.epochs:
+            run.checkpoint()
+            return TrainingResult(False, run.step, {})
+        metrics = run.report()
+        any_worker(strategy, lambda: False)()  # All wait for the chief.
+    return TrainingResult(True, run.step, metrics)
 
 
 class _Run:
@@ -93,51 +98,77 @@ class _Run:
     def __init__(self, config, workdir, source, strategy):
         self._config = config
         self._source = source
+        self._strategy = strategy
         self._steps = steps_per_epoch(self._source, config)
         for split in (config.holdout_split, config.eval_split):
             self._source.num_examples(split)  # Fails early if it is wrong.
-        self._strategy = strategy or tf.distribute.get_strategy()
-        self._check_replicas()
+        self._check_config()
         keras.utils.set_random_seed(config.seed)
         self._model = _build_model(config, self._source)
-        self._evaluate = self._evaluator()
         self._schedule = learning_rate_schedule(config, self._steps)
-        with self._strategy.scope():
-            self._twin = training_twin(
-                self._model, self._strategy.num_replicas_in_sync
-            )
+        replicas = strategy.num_replicas_in_sync
+        policy = set_precision(config.precision)
+        with strategy.scope():
+            self._twin = training_twin(self._model, replicas, policy)
             self._optimizer = build_optimizer(
-                self._twin, self._schedule, config
+                self._twin, self._schedule, config, replicas
             )
-        self._train_step = train_step(
-            self._strategy, self._twin, self._optimizer, config
+            self._average = [
+                tf.Variable(weight.value, trainable=False)
+                for weight in self._twin.weights
+                if config.ema_momentum
+            ]
+        self._train_steps = train_steps(
+            strategy, self._twin, self._optimizer, config, self._average
         )
-        self._workdir = Workdir(workdir)
-        self._workdir.claim(config)
+        self._step = tf.Variable(0, dtype=tf.int64)
+        self._totals = tf.Variable([0.0, 0.0])  # Of the epoch's steps.
+        self._is_chief = is_chief(strategy)
+        files = Workdir(workdir)
+        if self._is_chief:
+            files.claim(config)
         self._checkpoints = tf.train.CheckpointManager(
-            tf.train.Checkpoint(model=self._twin, optimizer=self._optimizer),
-            str(self._workdir.checkpoints),
+            tf.train.Checkpoint(
+                model=self._twin,
+                optimizer=self._optimizer,
+                average=self._average,
+                step=self._step,
+                totals=self._totals,
+            ),
+            str(files.checkpoints),
             max_to_keep=2,
         )
         if self._checkpoints.restore_or_initialize():
             logging.info("Resuming at step %d", self.step)
-        self._history = self._workdir.history(self.epoch)
-        self._board = tf.summary.create_file_writer(
-            str(self._workdir.tensorboard)
-        )
+        if self._is_chief:
+            self._record = RunRecord(
+                config, files, source, self._model, self.epoch
+            )
 
-    def _check_replicas(self):
-        replicas = self._strategy.num_replicas_in_sync
-        if self._config.batch_size % replicas:
+    def _check_config(self):
+        config, replicas = self._config, self._strategy.num_replicas_in_sync
+        parts = replicas * config.accumulation_steps
+        if parts < 1 or config.batch_size % parts:
             raise ValueError(
                 "config.batch_size must be a multiple of the number of "
-                f"replicas, {replicas}. Received: {self._config.batch_size}"
+                f"replicas, {replicas}, times config.accumulation_steps, "
+                f"{config.accumulation_steps}. Received: {config.batch_size}"
+            )
+        if config.precision not in PRECISIONS:
+            raise ValueError(
+                f"config.precision must be one of {', '.join(PRECISIONS)}. "
+                f"Received: {config.precision!r}"
+            )
+        if config.steps_per_call < 1:
+            raise ValueError(
+                "config.steps_per_call must be at least 1. "
+                f"Received: {config.steps_per_call}"
             )
 
     @property
     def step(self) -> int:
         """Training steps done in all."""
-        return int(self._optimizer.iterations.numpy())
+        return int(self._step.numpy())
 
     @property
     def epoch(self) -> int:
@@ -146,116 +177,76 @@ class _Run:
 
     def checkpoint(self):
         """Saves everything that resuming needs."""
-        self._checkpoints.save(checkpoint_number=self.step)
+        if self._is_chief:
+            self._checkpoints.save(checkpoint_number=self.step)
 
     def train_epoch(self, stopped) -> bool:
         """Trains to the end of the epoch, or until `stopped`."""
         epoch, first = self.epoch, self.step % self._steps
-        batches = self._strategy.experimental_distribute_dataset(
-            training_batches(self._source, self._config, epoch, first)
+        batches = self._strategy.distribute_datasets_from_function(
+            lambda context: training_batches(
+                self._source, self._config, epoch, first, context
+            )
         )
         progress = None
-        if sys.stdout.isatty():
+        if sys.stdout.isatty() and self._is_chief:
             print(f"Epoch {epoch + 1}/{self._config.epochs}")
             progress = keras.utils.Progbar(self._steps)
             progress.update(first)
-        start, done, totals = time.monotonic(), 0, np.zeros(2)
-        for images, labels in batches:
-            values = np.array(self._train_step(images, labels))
-            done, totals = done + 1, totals + values
-            if progress:
-                names = ("loss", "accuracy")
-                progress.add(1, list(zip(names, values, strict=True)))
-            if stopped() and self.step % self._steps:
+        start, iterator = time.monotonic(), iter(batches)
+        while self.epoch == epoch:
+            if stopped():
                 return False
+            count = self._steps_at_once()
+            totals = self._train_steps(iterator, tf.constant(count))
+            self._totals.assign_add(totals)
+            self._step.assign_add(count)
+            if progress:
+                means = totals.numpy() / count
+                names = ("loss", "accuracy")
+                progress.add(count, list(zip(names, means, strict=True)))
+            every = self._config.checkpoint_steps
+            if every and self.step % every == 0 and self.epoch == epoch:
+                self.checkpoint()
         seconds = time.monotonic() - start
-        self._totals = {
-            "loss": float(totals[0] / done),
-            "accuracy": float(totals[1] / done),
-            "images_per_second": done * self._config.batch_size / seconds,
+        images = (self._steps - first) * self._config.batch_size
+        self._speed = {
+            "images_per_second": images / seconds,
             "training_seconds": seconds,
         }
         return True
 
+    def _steps_at_once(self) -> int:
+        """As many as are asked for, to the next checkpoint or epoch."""
+        count = min(
+            self._config.steps_per_call, self._steps - self.step % self._steps
+        )
+        if every := self._config.checkpoint_steps:
+            count = min(count, every - self.step % every)
+        return count
+
     def finish_epoch(self):
         """Scores the epoch on the held-out part; saves models and state."""
-        copy_back(self._twin, self._model)
-        holdout = self._evaluate(self._config.holdout_split)
-        entry = {
-            "epoch": self.epoch,
-            "step": self.step,
-            **self._totals,
-            "learning_rate": float(self._schedule(self.step)),
-            "holdout_loss": holdout["loss"],
-            "holdout_accuracy": holdout["top1"]["value"],
-        }
-        best = max((e["holdout_accuracy"] for e in self._history), default=-1)
-        info = self._info({"holdout_accuracy": entry["holdout_accuracy"]})
-        self._workdir.save_model(self._model, info, self._workdir.last_model)
-        if entry["holdout_accuracy"] > best:
-            self._workdir.save_model(
-                self._model, info, self._workdir.best_model
-            )
-        self._history.append(entry)
-        self._workdir.append_history(self._history)
-        self.checkpoint()
-        self._log(entry)
-
-    def _log(self, entry):
-        logging.info(
-            "epoch %d/%d: loss %.4f, accuracy %.4f, held-out loss %.4f, "
-            "accuracy %.4f, learning rate %.5f, %.1f images/s",
-            entry["epoch"],
-            self._config.epochs,
-            entry["loss"],
-            entry["accuracy"],
-            entry["holdout_loss"],
-            entry["holdout_accuracy"],
-            entry["learning_rate"],
-            entry["images_per_second"],
-        )
-        with self._board.as_default(step=entry["epoch"]):
-            for key in entry.keys() - {"epoch", "step"}:
-                tf.summary.scalar(key, entry[key])
-        self._board.flush()
-
-    def _info(self, metrics) -> ModelInfo:
-        size = self._config.eval_image_size
-        return ModelInfo((size, size), self._source.labels, metrics)
-
-    def _evaluator(self) -> Evaluator:
-        size = self._config.eval_image_size
-        return Evaluator(
-            self._model, self._source, (size, size), self._config.batch_size
-        )
-
-    def report(self) -> dict:
-        """Scores the best model once on the reported split."""
-        automatic_bfloat16(False)  # The numbers are those of float32.
-        self._model.load_weights(self._workdir.best_model)
-        scores = self._evaluator()(self._config.eval_split)
-        best = max(self._history, key=lambda e: e["holdout_accuracy"])
-        metrics = {
-            "dataset": self._config.dataset,
-            "split": self._config.eval_split,
-            "best_epoch": best["epoch"],
-            "holdout_accuracy": best["holdout_accuracy"],
-            "training_seconds": sum(
-                e["training_seconds"] for e in self._history
-            ),
-            **scores,
-        }
-        self._workdir.save_metrics(metrics)
-        info = self._info(
+        loss, accuracy = self._totals.numpy() / self._steps
+        self._totals.assign([0.0, 0.0])
+        if not self._is_chief:
+            return
+        copy_back(self._twin, self._model, self._average)
+        self._record.add_epoch(
             {
-                "dataset": self._config.dataset,
-                "split": self._config.eval_split,
-                "top1": scores["top1"],
-                "holdout_accuracy": best["holdout_accuracy"],
+                "epoch": self.epoch,
+                "step": self.step,
+                "loss": float(loss),
+                "accuracy": float(accuracy),
+                "learning_rate": float(self._schedule(self.step)),
+                **self._speed,
             }
         )
-        info.save(self._model, self._workdir.best_model)
-        return metrics
+        self.checkpoint()
+
+    def report(self) -> dict:
+        """Scores the best model; empty but for the chief."""
+        return self._record.report() if self._is_chief else {}
 
 
 def _build_model(config, source: ImageSource) -> keras.Model:

@@ -13,8 +13,12 @@ computes the same function; only the way differs:
 It never reaches a file: what is saved is the plain model, after `copy_back`.
 """
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
+
+from bagnet_tf.architecture import CLASSIFIER_LAYER, POOLING_LAYER
 
 
 class _FusedBatchNormalization(keras.layers.BatchNormalization):
@@ -85,21 +89,28 @@ class _PickingConv2D(keras.layers.Conv2D):
         return keras.ops.conv(inputs[:, ::rows, ::cols], self.kernel)
 
 
-def training_twin(model: keras.Model, num_replicas: int = 1) -> keras.Model:
+def training_twin(
+    model: keras.Model, num_replicas: int = 1, policy: str | None = None
+) -> keras.Model:
     """A model that computes what `model` does, made for training.
 
     Args:
         model: A BagNet; its weights are copied.
         num_replicas: With more than one, batch normalisation is Keras's own,
             synchronised over them (the fused op is not).
+        policy: Keras's dtype policy of all layers but pooling and classifier:
+            `"mixed_float16"` or `"mixed_bfloat16"` for a GPU. By default
+            each layer keeps its own.
 
     Returns:
-        A `keras.Model` with variables of its own.
+        A `keras.Model` with float32 variables of its own.
     """
     stem = {}
 
     def clone(layer):
         config = layer.get_config()
+        if policy and layer.name not in (POOLING_LAYER, CLASSIFIER_LAYER):
+            config["dtype"] = policy
         if isinstance(layer, keras.layers.BatchNormalization):
             if num_replicas == 1:
                 return _FusedBatchNormalization.from_config(config)
@@ -126,6 +137,8 @@ def _is_strided_1x1(layer: keras.Layer) -> bool:
     )
 
 
-def copy_back(twin: keras.Model, model: keras.Model) -> None:
-    """Gives the plain model the weights of its twin."""
-    model.set_weights(twin.get_weights())
+def copy_back(
+    twin: keras.Model, model: keras.Model, average: Sequence[tf.Variable] = ()
+) -> None:
+    """Gives the plain model the weights of its twin, or averages of them."""
+    model.set_weights([mean.numpy() for mean in average] or twin.get_weights())

@@ -106,6 +106,7 @@ def quieten_tensorflow(imports: bool = True) -> None:
     """
     if logging.level_debug():
         return
+    logging.use_absl_handler()  # Before TensorFlow brings one of its own.
     logging.get_absl_handler().python_handler.addFilter(_concerns_the_user)
     if imports and "tensorflow" not in sys.modules:
         # TensorFlow's C++ code writes some lines before it reads

@@ -40,5 +40,11 @@ def get_config() -> ml_collections.ConfigDict:
     config.nesterov = True
     config.weight_decay = 5e-4  # Decoupled: scaled by the learning rate.
     config.label_smoothing = 0.1
-    config.bfloat16 = True  # oneDNN's automatic mixed precision (CPU).
+    config.precision = "bfloat16"  # Or float32; float16 for GPUs.
+    config.global_clipnorm = 0.0  # 0: gradients are not clipped.
+    config.ema_momentum = 0.0  # 0: no moving average of the weights.
+
+    config.accumulation_steps = 1  # Parts of a batch, one after the other.
+    config.steps_per_call = 10  # Steps without a look at the progress.
+    config.checkpoint_steps = 0  # Between checkpoints; 0: at epochs only.
     return config

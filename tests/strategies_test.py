@@ -1,0 +1,148 @@
+"""N replicas train as one device, whatever the strategy and its options."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import tempfile
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import absltest, parameterized
+
+from train import strategies
+
+_ROOT = pathlib.Path(__file__).parents[1]
+
+
+def free_ports(count):
+    """Ports that nobody listens on, for workers on this machine."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def worker_environments(count):
+    """TF_CONFIG of each worker, as environments of processes."""
+    workers = [f"127.0.0.1:{port}" for port in free_ports(count)]
+    for index in range(count):
+        content = {
+            "cluster": {"worker": workers},
+            "task": {"type": "worker", "index": index},
+        }
+        yield {**os.environ, "TF_CONFIG": json.dumps(content)}
+
+
+class StrategiesTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.folder = pathlib.Path(folder)
+
+    def _run(
+        self, network, name, cpu_replicas, changes, environments=(os.environ,)
+    ):
+        """What the program writes, in each of its processes."""
+        outputs = [
+            self.folder / f"{name}-{index}.npz"
+            for index in range(len(environments))
+        ]
+        processes = [
+            subprocess.Popen(
+                [
+                    sys.executable,
+                    *("-m", "tests.distributed_steps", network, name),
+                    *(str(cpu_replicas), str(output), json.dumps(changes)),
+                ],
+                cwd=_ROOT,
+                env={**environment, "PYTHONPATH": str(_ROOT)},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for output, environment in zip(outputs, environments, strict=True)
+        ]
+        for process in processes:
+            _, errors = process.communicate(timeout=300)
+            self.assertEqual(process.returncode, 0, errors)
+        return [dict(np.load(output)) for output in outputs]
+
+    def _assert_close(self, one, other, tolerance):
+        self.assertEqual(one.keys(), other.keys())
+        for key in one.keys() - {"replicas"}:
+            largest = np.abs(one[key]).max()
+            np.testing.assert_allclose(
+                other[key], one[key], atol=tolerance * largest, err_msg=key
+            )
+
+    def test_two_replicas_train_as_one_device(self):
+        (one,) = self._run("bagnet", "one_device", 0, {})
+        (two,) = self._run("bagnet", "mirrored", 2, {})
+        self.assertEqual((one["replicas"], two["replicas"]), (1, 2))
+        self._assert_close(one, two, 1e-2)
+
+    @parameterized.named_parameters(
+        ("accumulated", {"accumulation_steps": 2}),
+        ("clipped", {"global_clipnorm": 0.05}),
+        ("averaged", {"ema_momentum": 0.9}),
+        ("scaled", {"precision": "float16"}),
+    )
+    def test_options_do_the_same_in_two_replicas(self, changes):
+        network = "without_normalization"
+        (one,) = self._run(network, "one_device", 0, changes)
+        (two,) = self._run(network, "mirrored", 2, changes)
+        half = changes.get("precision") == "float16"
+        self._assert_close(one, two, 1e-3 if half else 1e-4)
+        (without,) = self._run(network, "one_device", 0, {})
+        if "accumulation_steps" in changes:
+            self._assert_close(without, one, 1e-5)
+        elif "global_clipnorm" in changes:
+            with self.assertRaises(AssertionError):
+                self._assert_close(without, one, 1e-3)
+
+    def test_two_workers_train_as_one_device(self):
+        changes = {"ema_momentum": 0.9, "global_clipnorm": 0.05}
+        (one,) = self._run("bagnet", "one_device", 0, changes)
+        first, second = self._run(
+            "bagnet", "multi_worker", 0, changes, list(worker_environments(2))
+        )
+        self.assertEqual(first["replicas"], 2)
+        self._assert_close(one, first, 1e-2)
+        self._assert_close(first, second, 0.0)
+
+
+class MakeStrategyTest(parameterized.TestCase):
+    def test_one_device(self):
+        for name in ("auto", "one_device"):
+            strategy = strategies.make_strategy(name)
+            self.assertIs(strategy, tf.distribute.get_strategy())
+            self.assertTrue(strategies.is_chief(strategy))
+
+    def test_unknown(self):
+        with self.assertRaisesRegex(ValueError, "strategy must be one of auto"):
+            strategies.make_strategy("fast")
+
+    @parameterized.parameters("one_device", "tpu")
+    def test_replicas_of_one_device(self, name):
+        with self.assertRaisesRegex(ValueError, "cpu_replicas need .*" + name):
+            strategies.make_strategy(name, 2)
+
+    @parameterized.parameters(
+        "", "{", "[]", '{"cluster": {"worker": []}, "task": {}}'
+    )
+    def test_workers_without_their_addresses(self, text):
+        with (
+            mock.patch.dict(os.environ, {"TF_CONFIG": text}),
+            self.assertRaisesRegex(ValueError, "TF_CONFIG, such as .*Received"),
+        ):
+            strategies.make_strategy("multi_worker")
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,127 @@
+"""What is kept of a run? Scores of every epoch, models, logs, a report.
+
+With several workers this is the chief's work alone.
+"""
+
+import keras
+import ml_collections
+import tensorflow as tf
+from absl import logging
+
+from bagnet_tf.datasets import ImageSource
+from bagnet_tf.model_info import ModelInfo
+
+from .evaluation import Evaluator
+from .step import set_precision
+from .workdir import Workdir
+
+
+class RunRecord:
+    """The record of one training run."""
+
+    def __init__(
+        self,
+        config: ml_collections.ConfigDict,
+        workdir: Workdir,
+        source: ImageSource,
+        model: keras.Model,
+        epoch: int,
+    ):
+        """Begins a record, or goes on with one.
+
+        Args:
+            config: See `train/configs`.
+            workdir: Where it is written.
+            source: Where the photos come from.
+            model: The plain network, whose weights are scored and saved.
+            epoch: How many epochs are done; what is recorded of later ones
+                is dropped.
+        """
+        self._config = config
+        self._workdir = workdir
+        self._source = source
+        self._model = model
+        self._evaluate = self._evaluator()
+        self._history = workdir.history(epoch)
+        self._board = tf.summary.create_file_writer(str(workdir.tensorboard))
+
+    def add_epoch(self, entry: dict) -> None:
+        """Scores the model on the held-out part; saves it and the entry.
+
+        Args:
+            entry: What is known of the epoch from training: `epoch` (from 1),
+                `step`, `loss`, `accuracy`, `learning_rate`,
+                `images_per_second` and `training_seconds`.
+        """
+        holdout = self._evaluate(self._config.holdout_split)
+        accuracy = holdout["top1"]["value"]
+        entry = entry | {
+            "holdout_loss": holdout["loss"],
+            "holdout_accuracy": accuracy,
+        }
+        best = max((e["holdout_accuracy"] for e in self._history), default=-1)
+        info = self._info({"holdout_accuracy": accuracy})
+        self._workdir.save_model(self._model, info, self._workdir.last_model)
+        if accuracy > best:
+            self._workdir.save_model(
+                self._model, info, self._workdir.best_model
+            )
+        self._history.append(entry)
+        self._workdir.append_history(self._history)
+        self._log(entry)
+
+    def report(self) -> dict:
+        """Scores the best model once on the reported split."""
+        set_precision("float32")  # That of the numbers.
+        self._model.load_weights(self._workdir.best_model)
+        scores = self._evaluator()(self._config.eval_split)
+        best = max(self._history, key=lambda e: e["holdout_accuracy"])
+        metrics = {
+            "dataset": self._config.dataset,
+            "split": self._config.eval_split,
+            "best_epoch": best["epoch"],
+            "holdout_accuracy": best["holdout_accuracy"],
+            "training_seconds": sum(
+                e["training_seconds"] for e in self._history
+            ),
+            **scores,
+        }
+        self._workdir.save_metrics(metrics)
+        info = self._info(
+            {
+                "dataset": self._config.dataset,
+                "split": self._config.eval_split,
+                "top1": scores["top1"],
+                "holdout_accuracy": best["holdout_accuracy"],
+            }
+        )
+        info.save(self._model, self._workdir.best_model)
+        return metrics
+
+    def _evaluator(self) -> Evaluator:
+        size = self._config.eval_image_size
+        return Evaluator(
+            self._model, self._source, (size, size), self._config.batch_size
+        )
+
+    def _info(self, metrics) -> ModelInfo:
+        size = self._config.eval_image_size
+        return ModelInfo((size, size), self._source.labels, metrics)
+
+    def _log(self, entry):
+        logging.info(
+            "epoch %d/%d: loss %.4f, accuracy %.4f, held-out loss %.4f, "
+            "accuracy %.4f, learning rate %.5f, %.1f images/s",
+            entry["epoch"],
+            self._config.epochs,
+            entry["loss"],
+            entry["accuracy"],
+            entry["holdout_loss"],
+            entry["holdout_accuracy"],
+            entry["learning_rate"],
+            entry["images_per_second"],
+        )
+        with self._board.as_default(step=entry["epoch"]):
+            for key in entry.keys() - {"epoch", "step"}:
+                tf.summary.scalar(key, entry[key])
+        self._board.flush()
