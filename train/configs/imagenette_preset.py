@@ -42,7 +42,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.label_smoothing = 0.1
     config.precision = "bfloat16"  # Or float32; float16 for GPUs.
     config.global_clipnorm = 0.0  # 0: gradients are not clipped.
-    config.ema_momentum = 0.0  # 0: no moving average of the weights.
+    config.ema_momentum = 0.99  # Of the moving average that is saved.
 
     config.accumulation_steps = 1  # Parts of a batch, one after the other.
     config.steps_per_call = 10  # Steps without a look at the progress.
