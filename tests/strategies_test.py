@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,31 +12,10 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
+from tests.training_helpers import worker_environments
 from train import strategies
 
 _ROOT = pathlib.Path(__file__).parents[1]
-
-
-def free_ports(count):
-    """Ports that nobody listens on, for workers on this machine."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
-def worker_environments(count):
-    """TF_CONFIG of each worker, as environments of processes."""
-    workers = [f"127.0.0.1:{port}" for port in free_ports(count)]
-    for index in range(count):
-        content = {
-            "cluster": {"worker": workers},
-            "task": {"type": "worker", "index": index},
-        }
-        yield {**os.environ, "TF_CONFIG": json.dumps(content)}
 
 
 class StrategiesTest(parameterized.TestCase):

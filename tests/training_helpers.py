@@ -1,4 +1,8 @@
-"""A training run that takes seconds."""
+"""A training run that takes seconds, and workers on this machine."""
+
+import json
+import os
+import socket
 
 from train.configs import glyphs
 
@@ -21,3 +25,25 @@ def tiny_config(**changes):
     )
     config.update(changes)
     return config
+
+
+def _free_ports(count):
+    """Ports that nobody listens on, for workers on this machine."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def worker_environments(count):
+    """TF_CONFIG of each worker, as environments of processes."""
+    workers = [f"127.0.0.1:{port}" for port in _free_ports(count)]
+    for index in range(count):
+        content = {
+            "cluster": {"worker": workers},
+            "task": {"type": "worker", "index": index},
+        }
+        yield {**os.environ, "TF_CONFIG": json.dumps(content)}
