@@ -15,6 +15,7 @@ import tensorflow as tf
 from bagnet_tf import Architecture, BagNet, Stage
 from bagnet_tf.datasets import image_source
 from tests.training_helpers import tiny_config
+from train.objective import Objective
 from train.optimization import build_optimizer
 from train.pipeline import training_batches
 from train.step import set_precision, train_steps
@@ -66,7 +67,9 @@ def main(network, name, cpu_replicas, output, changes):
             for weight in twin.weights
             if config.ema_momentum
         ]
-    steps = train_steps(strategy, twin, optimizer, config, average)
+    steps = train_steps(
+        strategy, twin, optimizer, Objective(config), config, average
+    )
     source = image_source("glyphs")
     batches = strategy.distribute_datasets_from_function(
         lambda context: training_batches(source, config, 0, context=context)

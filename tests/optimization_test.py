@@ -30,6 +30,28 @@ class LearningRateTest(absltest.TestCase):
         self.assertAlmostEqual(float(schedule(0)), 0.4, places=6)
         self.assertAlmostEqual(float(schedule(10)), 0.2, places=6)
 
+    def test_steps(self):
+        config = tiny_config(
+            epochs=90,
+            warmup_epochs=0,
+            decay_epochs=(30, 60),
+            learning_rate=0.4,
+        )
+        schedule = learning_rate_schedule(config, steps_per_epoch=10)
+        for step, expected in (
+            (0, 0.4),
+            (299, 0.4),
+            (301, 0.04),
+            (601, 0.004),
+            (900, 0.004),
+        ):
+            self.assertAlmostEqual(float(schedule(step)), expected, places=6)
+
+    def test_steps_after_a_warm_up(self):
+        config = tiny_config(epochs=9, warmup_epochs=1, decay_epochs=(3,))
+        with self.assertRaisesRegex(ValueError, "warmup_epochs must be 0"):
+            learning_rate_schedule(config, steps_per_epoch=10)
+
 
 class OptimizerTest(absltest.TestCase):
     def test_weight_decay_shrinks_kernels_only(self):

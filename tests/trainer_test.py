@@ -6,8 +6,11 @@ from unittest import mock
 
 import keras
 import numpy as np
+import tensorflow as tf
 from absl.testing import absltest, parameterized
+from PIL import Image
 
+from bagnet_tf import explain
 from bagnet_tf.datasets import image_source
 from bagnet_tf.loading import load_model
 from tests.training_helpers import tiny_config
@@ -52,7 +55,7 @@ class TrainerTest(parameterized.TestCase):
         config = json.loads((workdir / "config.json").read_text())
         self.assertEqual(config["config"]["batch_size"], 8)
         self.assertIn("keras", config["versions"])
-        self.assertNotEmpty(list((workdir / "tensorboard").iterdir()))
+        self._assert_pictures(workdir)
         for name in ("model.keras", "last.keras"):
             model, info = load_model(workdir / name)
             self.assertEqual(info.image_size, (64, 64))
@@ -60,6 +63,51 @@ class TrainerTest(parameterized.TestCase):
             # Only Keras's own layers reach a file.
             for layer in model.layers:
                 self.assertStartsWith(type(layer).__module__, "keras.")
+
+    def _assert_pictures(self, workdir):
+        """Curves, and evidence on held-out photos after every epoch."""
+        with Image.open(workdir / "history.png") as curves:
+            self.assertGreater(curves.width, 1000)
+        events = [
+            value
+            for path in (workdir / "tensorboard").iterdir()
+            for event in tf.compat.v1.train.summary_iterator(str(path))
+            for value in event.summary.value
+        ]
+        pictures = [v.tensor for v in events if v.tag == "evidence"]
+        self.assertLen(pictures, 2)
+        self.assertIn("holdout_accuracy", {value.tag for value in events})
+        # Width, height, then the encoded pictures.
+        self.assertEqual(pictures[0].string_val[:2], [b"64", b"64"])
+        self.assertLen(pictures[0].string_val, 2 + 8)
+        last = tf.io.decode_png(pictures[-1].string_val[2]).numpy()
+        model = keras.models.load_model(workdir / "last.keras")
+        source = image_source("glyphs")
+        example = next(iter(source.dataset("train[24:25]")))
+        image = example["image"].numpy()
+        explanation = explain(model, image[None], [int(example["label"])])
+        evidence = explanation.centred_evidence[0, :, :, 0]
+        # Red where there is evidence for the class, blue where against it.
+        seen = last[8:56:8, 8:56:8].astype(int)
+        strong = np.abs(evidence) > 0.5 * np.abs(evidence).max()
+        redder = seen[..., 0] - seen[..., 2]
+        np.testing.assert_array_equal(
+            np.sign(redder[strong]), np.sign(evidence[strong])
+        )
+
+    def test_profiled_steps(self):
+        config = tiny_config(epochs=1, warmup_epochs=0)
+        workdir = self.folder / "run"
+        train(config, str(workdir), profile_steps=(1, 2))
+        profiles = workdir.glob("tensorboard/plugins/profile/*/*.xplane.pb")
+        self.assertLen(list(profiles), 1)
+
+    @parameterized.parameters([[(2, 1)]], [[(1,)]], [[(-1, 2)]])
+    def test_steps_that_cannot_be_profiled(self, steps):
+        workdir = self.folder / "run"
+        with self.assertRaisesRegex(ValueError, "profile_steps must be FIRST"):
+            train(tiny_config(), str(workdir), profile_steps=steps)
+        self.assertFalse(workdir.exists())
 
     @parameterized.named_parameters(
         ("in_the_first_epoch", 1),

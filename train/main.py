@@ -45,6 +45,13 @@ _CPU_REPLICAS = flags.DEFINE_integer(
     lower_bound=0,
 )
 _SKIP_CORRUPT = shared_flags.skip_corrupt(flags.FLAGS)
+_PROFILE_STEPS = flags.DEFINE_list(
+    "profile_steps",
+    None,
+    "FIRST,END: profile these steps, counted from 0, for TensorBoard (pip "
+    "install tensorboard-plugin-profile). Steps of one call "
+    "(--config.steps_per_call) are profiled together.",
+)
 flags.mark_flags_as_required(["config", "workdir"])
 
 _WORKER_LOST = 75  # EX_TEMPFAIL of sysexits.h: try again.
@@ -66,6 +73,7 @@ def main() -> int:
             _DATA_DIR.value,
             strategy,
             _SKIP_CORRUPT.value,
+            _steps_to_profile(),
         )
     except WorkerLostError as error:
         print(f"train: {error}", file=sys.stderr)
@@ -89,6 +97,18 @@ def main() -> int:
         f"Metrics: {workdir / 'metrics.json'}"
     )
     return 0
+
+
+def _steps_to_profile() -> list[int] | None:
+    if _PROFILE_STEPS.value is None:
+        return None
+    try:
+        return [int(step) for step in _PROFILE_STEPS.value]
+    except ValueError as error:
+        raise ValueError(
+            "profile_steps must be FIRST,END. "
+            f"Received: profile_steps={','.join(_PROFILE_STEPS.value)}"
+        ) from error
 
 
 def _expand_config_name(argument: str) -> str:

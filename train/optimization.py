@@ -7,15 +7,32 @@ import ml_collections
 def learning_rate_schedule(
     config: ml_collections.ConfigDict, steps_per_epoch: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Linear warm-up, then a cosine to zero at the last step.
+    """Linear warm-up, then a cosine to zero at the last step; or steps.
+
+    With `config.decay_epochs` the learning rate is a tenth after each of
+    these epochs instead, from the start and without a warm-up.
 
     Raises:
-        ValueError: If the warm-up is not shorter than the training.
+        ValueError: If the warm-up is not shorter than the training, or there
+            is one before steps.
     """
     if not 0 <= config.warmup_epochs < config.epochs:
         raise ValueError(
             f"config.warmup_epochs must be in [0, {config.epochs}), less than "
             f"config.epochs. Received: {config.warmup_epochs}"
+        )
+    if config.decay_epochs:
+        if config.warmup_epochs:
+            raise ValueError(
+                "config.warmup_epochs must be 0 where config.decay_epochs are "
+                f"given. Received: {config.warmup_epochs}"
+            )
+        return keras.optimizers.schedules.PiecewiseConstantDecay(
+            [epoch * steps_per_epoch for epoch in config.decay_epochs],
+            [
+                config.learning_rate * 0.1**count
+                for count in range(len(config.decay_epochs) + 1)
+            ],
         )
     warmup_steps = round(config.warmup_epochs * steps_per_epoch)
     decay_steps = config.epochs * steps_per_epoch - warmup_steps

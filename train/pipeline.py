@@ -13,6 +13,8 @@ import tensorflow as tf
 from bagnet_tf.datasets import ImageSource, corrupt_images
 from bagnet_tf.preprocessing import decode_image, evaluation_image
 
+from .mixing import mixed
+
 # Encoded images held for shuffling. TFDS stores its examples in random order,
 # so larger datasets are mixed well enough within this window.
 _SHUFFLE_BUFFER = 16_384
@@ -133,14 +135,26 @@ def training_batches(
                 index % config.batch_size // share == context.input_pipeline_id
             )
         )
-    return (
-        examples.map(augmented, num_parallel_calls=tf.data.AUTOTUNE)
-        .batch(
-            config.batch_size // context.num_replicas_in_sync,
-            drop_remainder=True,
-        )
-        .prefetch(tf.data.AUTOTUNE)
+    batches = examples.map(augmented, num_parallel_calls=tf.data.AUTOTUNE)
+    batches = batches.batch(
+        config.batch_size // context.num_replicas_in_sync, drop_remainder=True
     )
+    if config.mixup or config.cutmix:
+        local = context.num_replicas_in_sync // workers
+
+        def seed_of(number):
+            """Of the `number`-th batch of this worker's replicas."""
+            step = epoch * steps_per_epoch(source, config) + number // local
+            replica = context.input_pipeline_id * local + number % local
+            return tf.stack(
+                [config.seed, step * context.num_replicas_in_sync + replica]
+            )
+
+        batches = batches.enumerate(first_step * local).map(
+            lambda number, batch: mixed(*batch, seed_of(number), config),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+    return batches.prefetch(tf.data.AUTOTUNE)
 
 
 def evaluation_batches(

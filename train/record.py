@@ -5,15 +5,25 @@ With several workers this is the chief's work alone.
 
 import keras
 import ml_collections
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from bagnet_tf.datasets import ImageSource
+from bagnet_tf.evidence import class_centred, patch_logits_model
+from bagnet_tf.geometry import geometry_of
+from bagnet_tf.layout import map_extent
 from bagnet_tf.model_info import ModelInfo
+from bagnet_tf.photo_maps import map_on_photo
+from bagnet_tf.preprocessing import CropTransform
+from bagnet_tf.rendering import colour_limit, overlay_on_photo
 
 from .evaluation import Evaluator
+from .pipeline import evaluation_batches
 from .step import set_precision
 from .workdir import Workdir
+
+_NUM_PICTURES = 8  # Photos whose evidence TensorBoard shows every epoch.
 
 
 class RunRecord:
@@ -44,6 +54,12 @@ class RunRecord:
         self._evaluate = self._evaluator()
         self._history = workdir.history(epoch)
         self._board = tf.summary.create_file_writer(str(workdir.tensorboard))
+        size = config.eval_image_size
+        batches = evaluation_batches(
+            source, config.holdout_split, (size, size), _NUM_PICTURES
+        )
+        first = next(iter(batches))
+        self._photos = first["image"].numpy(), first["label"].numpy()
 
     def add_epoch(self, entry: dict) -> None:
         """Scores the model on the held-out part; saves it and the entry.
@@ -87,6 +103,7 @@ class RunRecord:
             **scores,
         }
         self._workdir.save_metrics(metrics)
+        self._workdir.save_curves(self._history)
         info = self._info(
             {
                 "dataset": self._config.dataset,
@@ -124,4 +141,30 @@ class RunRecord:
         with self._board.as_default(step=entry["epoch"]):
             for key in entry.keys() - {"epoch", "step"}:
                 tf.summary.scalar(key, entry[key])
+            tf.summary.image(
+                "evidence", self._pictures(), max_outputs=_NUM_PICTURES
+            )
         self._board.flush()
+
+    def _pictures(self) -> np.ndarray:
+        """Evidence for the true class on held-out photos, on one scale.
+
+        Returns:
+            uint8 (photos, height, width, 3), like the model's input.
+        """
+        images, labels = self._photos
+        patch_logits = patch_logits_model(self._model)(images)["patch_logits"]
+        centred = class_centred(patch_logits.numpy())
+        maps = centred[np.arange(len(labels)), :, :, labels]
+        extent = map_extent(geometry_of(self._model), maps.shape[1:])
+        shape = images.shape[1:3]
+        whole = CropTransform(shape, shape, 0, 0)
+        limit = colour_limit(maps)
+        return np.stack(
+            [
+                overlay_on_photo(
+                    image, map_on_photo(evidence, extent, whole, shape), limit
+                )
+                for image, evidence in zip(images, maps, strict=True)
+            ]
+        )

@@ -6,6 +6,8 @@ import keras
 import ml_collections
 import tensorflow as tf
 
+from .objective import Objective
+
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 
@@ -13,6 +15,7 @@ def train_steps(
     strategy: tf.distribute.Strategy,
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
+    objective: Objective,
     config: ml_collections.ConfigDict,
     average: Sequence[tf.Variable] = (),
 ) -> Callable[[tf.data.Iterator, tf.Tensor], tf.Tensor]:
@@ -26,6 +29,7 @@ def train_steps(
         strategy: Whose scope holds model and optimizer.
         model: The network that is trained; it puts out logits.
         optimizer: Built for its trainable variables.
+        objective: What is minimised.
         config: See `train/configs`.
         average: Moving averages of `model.weights`, or none. Each follows its
             weight with `config.ema_momentum`, in the first steps faster.
@@ -35,7 +39,7 @@ def train_steps(
         and one-hot labels, and of a number of steps, int32, that gives the
         sums over these steps of the batch's mean loss and accuracy, (2,).
     """
-    replica_step = _replica_step(strategy, model, optimizer, config)
+    replica_step = _replica_step(strategy, model, optimizer, objective, config)
 
     @tf.function
     def steps(iterator, count):
@@ -79,24 +83,28 @@ def set_precision(precision: str) -> str | None:
     return f"mixed_{precision}"
 
 
-def _replica_step(strategy, model, optimizer, config):
-    loss_of = keras.losses.CategoricalCrossentropy(
-        from_logits=True,
-        label_smoothing=config.label_smoothing,
-        reduction=None,
-    )
+def _replica_step(strategy, model, optimizer, objective, config):
+    network = objective.network(model)
     variables = model.trainable_variables
+    factors = _learning_rate_factors(variables, config)
 
     def gradients_of(images, labels):
         with tf.GradientTape() as tape:
-            logits = model(images, training=True)
-            losses = loss_of(labels, logits)
+            outputs = network(images, training=True)
+            losses = objective(images, labels, outputs)
             # The mean over the global batch, in parts that add up.
             loss = tf.reduce_sum(losses) / config.batch_size
             scaled = optimizer.scale_loss(loss)
-        correct = keras.metrics.categorical_accuracy(labels, logits)
+        correct = keras.metrics.categorical_accuracy(
+            labels, objective.logits(outputs)
+        )
         values = [loss, tf.reduce_sum(correct) / config.batch_size]
-        return tape.gradient(scaled, variables), values
+        gradients = tape.gradient(scaled, variables)
+        gradients = [
+            gradient if factor == 1 else factor * gradient
+            for gradient, factor in zip(gradients, factors, strict=True)
+        ]
+        return gradients, values
 
     def replica_step(images, labels):
         count = config.accumulation_steps
@@ -116,6 +124,27 @@ def _replica_step(strategy, model, optimizer, config):
         return values
 
     return replica_step
+
+
+def _learning_rate_factors(variables, config) -> list[float]:
+    """What the gradient of each variable is multiplied by.
+
+    With SGD that is what its learning rate would be multiplied by.
+    """
+    factors = dict(config.learning_rate_factors)
+    paths = [variable.path for variable in variables]
+    for prefix in factors:
+        if not any(path.startswith(prefix) for path in paths):
+            raise ValueError(
+                "config.learning_rate_factors must be by how paths of weights "
+                f"begin, such as {paths[0]!r}. Received: {prefix!r}"
+            )
+    return [
+        factors.get(
+            max(filter(path.startswith, factors), key=len, default=None), 1.0
+        )
+        for path in paths
+    ]
 
 
 def _averaged(strategy, gradients):

@@ -7,6 +7,7 @@ at any step and goes on where it was.
 import dataclasses
 import sys
 import time
+from collections.abc import Sequence
 
 import keras
 import ml_collections
@@ -17,6 +18,7 @@ from bagnet_tf.architecture import ARCHITECTURES
 from bagnet_tf.datasets import ImageSource, image_source
 from bagnet_tf.models import BagNet
 
+from .objective import Objective, load_teacher
 from .optimization import build_optimizer, learning_rate_schedule
 from .pipeline import (
     corrupt_images_named,
@@ -24,6 +26,7 @@ from .pipeline import (
     training_batches,
     training_sizes,
 )
+from .profiling import StepProfiler
 from .record import RunRecord
 from .signals import stop_on_signals
 from .step import PRECISIONS, set_precision, train_steps
@@ -54,6 +57,7 @@ def train(
     data_dir: str | None = None,
     strategy: tf.distribute.Strategy | None = None,
     skip_corrupt: bool = False,
+    profile_steps: Sequence[int] | None = None,
 ) -> TrainingResult:
     """Trains a BagNet, or goes on with a run that was stopped.
 
@@ -63,6 +67,7 @@ def train(
         data_dir: Folder of TFDS datasets.
         strategy: How to distribute; by default not at all.
         skip_corrupt: Whether to go without images that cannot be decoded.
+        profile_steps: The first step to profile, and the one after the last.
 
     Returns:
         How it ended. SIGINT (Ctrl-C) and SIGTERM end it after the current
@@ -73,16 +78,17 @@ def train(
             another one, or an image cannot be decoded.
     """
     source = image_source(config.dataset, data_dir, skip_corrupt)
-    run = _Run(
-        config, workdir, source, strategy or tf.distribute.get_strategy()
-    )
+    profiler = StepProfiler(profile_steps, Workdir(workdir).tensorboard)
+    strategy = strategy or tf.distribute.get_strategy()
+    run = _Run(config, workdir, source, strategy)
     with (
         stop_on_signals() as stopped,
         corrupt_images_named(source, config.train_split),
         lost_workers_named(),
+        profiler,
     ):
         stopped = any_worker(strategy, stopped)
-        while run.epoch < config.epochs and run.train_epoch(stopped):
+        while run.epoch < config.epochs and run.train_epoch(stopped, profiler):
             run.finish_epoch()
         if run.epoch < config.epochs:
             run.checkpoint()
@@ -119,7 +125,12 @@ class _Run:
                 if config.ema_momentum
             ]
         self._train_steps = train_steps(
-            strategy, self._twin, self._optimizer, config, self._average
+            strategy,
+            self._twin,
+            self._optimizer,
+            Objective(config, load_teacher(config, self._model)),
+            config,
+            self._average,
         )
         self._step = tf.Variable(0, dtype=tf.int64)
         self._totals = tf.Variable([0.0, 0.0])  # Of the epoch's steps.
@@ -180,7 +191,7 @@ class _Run:
         if self._is_chief:
             self._checkpoints.save(checkpoint_number=self.step)
 
-    def train_epoch(self, stopped) -> bool:
+    def train_epoch(self, stopped, profiler) -> bool:
         """Trains to the end of the epoch, or until `stopped`."""
         epoch, first = self.epoch, self.step % self._steps
         batches = self._strategy.distribute_datasets_from_function(
@@ -197,6 +208,7 @@ class _Run:
         while self.epoch == epoch:
             if stopped():
                 return False
+            profiler.before(self.step)
             count = self._steps_at_once()
             totals = self._train_steps(iterator, tf.constant(count))
             self._totals.assign_add(totals)
@@ -258,8 +270,19 @@ def _build_model(config, source: ImageSource) -> keras.Model:
     architecture = ARCHITECTURES[config.architecture]
     for size in {*training_sizes(config), config.eval_image_size}:
         architecture.geometry.grid_shape(size, size)  # Refuses small ones.
-    return BagNet(
+    model = BagNet(
         architecture,
         classes=len(source.labels),
         width=config.width,
     )
+    if config.weights:
+        # All but the classifier, whose classes are others.
+        trunk = BagNet(
+            architecture,
+            config.weights,
+            include_top=False,
+            width=config.width,
+        )
+        for layer in trunk.layers:
+            model.get_layer(layer.name).set_weights(layer.get_weights())
+    return model

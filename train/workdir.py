@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from bagnet_tf.files import write_json, write_text
 from bagnet_tf.model_info import ModelInfo
+from bagnet_tf.rendering import render_curves, save_picture
 from bagnet_tf.version import __version__
 
 
@@ -19,7 +20,7 @@ class Workdir:
 
     Holds `config.json`, `history.jsonl` (a line an epoch), `metrics.json`,
     `model.keras` (best on the held-out part), `last.keras`, a JSON beside
-    each model, `checkpoints/` and `tensorboard/`.
+    each model, `history.png`, `checkpoints/` and `tensorboard/`.
     """
 
     def __init__(self, path: str):
@@ -91,6 +92,13 @@ class Workdir:
     def save_metrics(self, metrics: Mapping) -> None:
         """Writes `metrics.json`."""
         write_json(self._metrics, metrics)
+
+    def save_curves(self, history: list[dict]) -> None:
+        """Writes `history.png`, the learning curves."""
+        figure = render_curves(history, str(self.path))
+        temporary = self.path / "tmp-history.png"
+        save_picture(figure, temporary)
+        temporary.replace(self.path / "history.png")
 
     def _rewrite_history(self, lines: list[str]) -> None:
         write_text(self._history, "".join(f"{line}\n" for line in lines))

@@ -5,6 +5,7 @@ on any machine and in any thread.
 """
 
 from bagnet_tf.rendering.canvas import save_picture
+from bagnet_tf.rendering.curves import render_curves
 from bagnet_tf.rendering.decision import DenseMaps, render_explanation
 from bagnet_tf.rendering.heatmap import plot_heatmap
 from bagnet_tf.rendering.maps import colour_limit
@@ -18,6 +19,7 @@ __all__ = [
     "overlay_on_photo",
     "plot_heatmap",
     "render_contact_sheet",
+    "render_curves",
     "render_explanation",
     "save_picture",
 ]

@@ -19,21 +19,29 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.architecture = "bagnet17"
     config.width = 0.25
+    config.weights = ""  # What all but the classifier starts from.
 
     config.image_size = 64  # The glyphs' own size, pixels.
     config.progressive_resizing = ()
     config.eval_image_size = 64
     config.min_crop_area = 1.0  # No cropping.
     config.random_flip = False  # A mirrored glyph may be another one.
+    config.mixup = 0.0  # Concentration of MixUp's shares; 0: none.
+    config.cutmix = 0.0  # The same of CutMix.
 
     config.epochs = 5
     config.batch_size = 16
     config.learning_rate = 0.05  # At the end of the warm-up.
     config.warmup_epochs = 1
+    config.decay_epochs = ()  # A tenth from these on; (): cosine.
     config.momentum = 0.9
     config.nesterov = True
     config.weight_decay = 5e-4  # Decoupled: scaled by the learning rate.
     config.label_smoothing = 0.0
+    config.learning_rate_factors = {}  # By first part of a weight's path.
+    config.evidence_l1 = 0.0  # Weight of the mean absolute patch logit.
+    config.teacher = ""  # A .keras file to learn from.
+    config.distillation_weight = 0.0  # The teacher's part of the loss.
     config.precision = "bfloat16"  # Or float32; float16 for GPUs.
     config.global_clipnorm = 0.0  # 0: gradients are not clipped.
     config.ema_momentum = 0.0  # 0: no moving average of the weights.

@@ -24,6 +24,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.architecture = "bagnet33"
     config.width = 0.5
+    config.weights = ""  # What all but the classifier starts from.
 
     config.image_size = 96  # Training crops, pixels.
     # Until these epochs smaller ones.
@@ -31,15 +32,22 @@ def get_config() -> ml_collections.ConfigDict:
     config.eval_image_size = 128
     config.min_crop_area = 0.25
     config.random_flip = True
+    config.mixup = 0.0  # Concentration of MixUp's shares; 0: none.
+    config.cutmix = 0.0  # The same of CutMix.
 
     config.epochs = 70
     config.batch_size = 64
     config.learning_rate = 0.1  # At the end of the warm-up.
     config.warmup_epochs = 2
+    config.decay_epochs = ()  # A tenth from these on; (): cosine.
     config.momentum = 0.9
     config.nesterov = True
     config.weight_decay = 5e-4  # Decoupled: scaled by the learning rate.
     config.label_smoothing = 0.1
+    config.learning_rate_factors = {}  # By first part of a weight's path.
+    config.evidence_l1 = 0.0  # Weight of the mean absolute patch logit.
+    config.teacher = ""  # A .keras file to learn from.
+    config.distillation_weight = 0.0  # The teacher's part of the loss.
     config.precision = "bfloat16"  # Or float32; float16 for GPUs.
     config.global_clipnorm = 0.0  # 0: gradients are not clipped.
     config.ema_momentum = 0.99  # Of the moving average that is saved.

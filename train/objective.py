@@ -1,0 +1,115 @@
+"""What is minimised? The loss of each example, in parts that add up."""
+
+from collections.abc import Mapping
+
+import keras
+import ml_collections
+import tensorflow as tf
+
+from bagnet_tf.evidence import patch_logits_model
+
+
+class Objective:
+    """Cross-entropy, and what a configuration adds to it.
+
+    `config.evidence_l1` times the mean absolute patch logit, over all classes
+    and cells of an image, makes evidence sparse. `config.distillation_weight`
+    (0 to 1) takes that part of the cross-entropy from the labels and gives it
+    to the teacher's probabilities.
+
+    Source of the first: Djoumessi et al., sparse BagNets for retinal images.
+    Their code adds up the absolute values, of the first image of a batch only;
+    the mean over all images is what that stands for. So their weight times
+    the number of patch logits of an image (rows x columns x classes) is ours:
+    7e-6 with 60 x 60 cells and 5 classes becomes 0.126.
+    """
+
+    def __init__(
+        self,
+        config: ml_collections.ConfigDict,
+        teacher: keras.Model | None = None,
+    ):
+        """Reads a configuration.
+
+        Args:
+            config: See `train/configs`.
+            teacher: From the same images to logits of the same classes.
+        """
+        self._l1 = config.evidence_l1
+        self._teacher = teacher
+        self._teacher_share = config.distillation_weight if teacher else 0.0
+        self._cross_entropy = keras.losses.CategoricalCrossentropy(
+            from_logits=True,
+            label_smoothing=config.label_smoothing,
+            reduction=None,
+        )
+
+    def network(self, model: keras.Model) -> keras.Model:
+        """What has to be run in training: `model`, or with patch logits."""
+        return patch_logits_model(model) if self._l1 else model
+
+    def logits(self, outputs: tf.Tensor | Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The logits among the outputs of `network`."""
+        return outputs["logits"] if self._l1 else outputs
+
+    def __call__(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        outputs: tf.Tensor | Mapping[str, tf.Tensor],
+    ) -> tf.Tensor:
+        """Losses of a batch.
+
+        Args:
+            images: (batch, height, width, channels).
+            labels: One-hot, or mixtures of such, (batch, classes).
+            outputs: What `network` gives for the images.
+
+        Returns:
+            (batch,), nats.
+        """
+        logits = self.logits(outputs)
+        losses = self._cross_entropy(labels, logits)
+        if self._teacher_share:
+            taught = tf.nn.log_softmax(self._teacher(images, training=False))
+            # Kullback and Leibler's divergence: 0 for a perfect pupil.
+            divergence = tf.reduce_sum(
+                tf.exp(taught) * (taught - tf.nn.log_softmax(logits)), axis=-1
+            )
+            losses += self._teacher_share * (divergence - losses)
+        if self._l1:
+            size = tf.abs(outputs["patch_logits"])
+            losses += self._l1 * tf.reduce_mean(size, axis=(1, 2, 3))
+        return losses
+
+
+def load_teacher(
+    config: ml_collections.ConfigDict, model: keras.Model
+) -> keras.Model | None:
+    """The teacher that a configuration names, if any.
+
+    Args:
+        config: `config.teacher` is a `.keras` file of any classifier that
+            takes RGB images of 0 to 255 and puts out logits; empty for none.
+        model: What is trained.
+
+    Raises:
+        ValueError: If the file is missing or no whole model, or its outputs
+            are not those of the model's classes.
+    """
+    if not config.teacher:
+        return None
+    try:
+        teacher = keras.models.load_model(config.teacher, compile=False)
+    except Exception as error:  # Keras raises many kinds for a damaged file.
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise ValueError(
+            f"config.teacher must be a whole .keras file ({reason[0]}). "
+            f"Received: {config.teacher!r}"
+        ) from error
+    if teacher.output_shape != model.output_shape:
+        raise ValueError(
+            f"config.teacher must put out logits of {model.output_shape}. "
+            f"Received: {config.teacher!r} with {teacher.output_shape}"
+        )
+    return teacher
