@@ -5,6 +5,7 @@ labels in words, geometry and metrics. `bagnet_tf.loading` reads it.
 """
 
 import dataclasses
+import math
 import os
 import pathlib
 from collections.abc import Mapping
@@ -34,6 +35,23 @@ class ModelInfo:
     def has_names(self) -> bool:
         """Whether the labels are more than `class 0`, `class 1`, ..."""
         return self.labels != numbered_labels(len(self.labels))
+
+    @property
+    def temperature(self) -> float | None:
+        """What logits are divided by for calibrated probabilities, if known.
+
+        Raises:
+            ValueError: If the metrics hold something else under that name.
+        """
+        value = self.metrics.get("temperature")
+        if value is None:
+            return None
+        if not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise ValueError(
+                "the temperature among a model's metrics must be a positive "
+                f"number. Received: {value!r}"
+            )
+        return value
 
     def save(self, model: keras.Model, model_path: str | os.PathLike) -> None:
         """Writes the JSON that belongs to a model file."""

@@ -59,6 +59,12 @@ class LoadingTest(parameterized.TestCase):
         names = sorted(path.name for path in self.path.parent.iterdir())
         self.assertEqual(names, ["model.json", "model.keras"])
 
+    @parameterized.parameters("hot", 0, -1.5, float("inf"))
+    def test_temperature_that_is_none(self, value):
+        info = ModelInfo((40, 56), ("cat",), {"temperature": value})
+        with self.assertRaisesRegex(ValueError, "temperature .*Received"):
+            info.temperature  # noqa: B018
+
     def test_without_json(self):
         self.save()
         _, info = load_model(self.path)

@@ -60,6 +60,11 @@ class TrainerTest(parameterized.TestCase):
             model, info = load_model(workdir / name)
             self.assertEqual(info.image_size, (64, 64))
             self.assertEqual(info.labels, image_source("glyphs").labels)
+            if name == "model.keras":
+                self.assertEqual(
+                    info.temperature,
+                    metrics["with_temperature"]["temperature"],
+                )
             # Only Keras's own layers reach a file.
             for layer in model.layers:
                 self.assertStartsWith(type(layer).__module__, "keras.")

@@ -94,7 +94,7 @@ def main() -> None:
         _BATCH_SIZE.value,
         scoring if _MASKS.value else None,
     )
-    scores = evaluate(_SPLIT.value)
+    scores = evaluate(_SPLIT.value, info.temperature)
     print(_table(scores, source.labels))
     if output:
         content = {
@@ -135,8 +135,8 @@ def _table(scores: dict, labels) -> str:
             text = f"{scores[key]['value']:.4f}  (95 % {low:.4f} to {high:.4f})"
             rows.append((name, text))
     rows.append(("loss", f"{scores['loss']:.4f} nats"))
-    error = scores["expected_calibration_error"]
-    rows.append(("expected calibration error", f"{error:.4f}"))
+    rows.append(("Brier score", f"{scores['brier_score']:.4f}"))
+    rows += _calibration_rows(scores)
     accuracies = zip(labels, scores["per_class_accuracy"], strict=True)
     known = [(a, label) for label, a in accuracies if a is not None]
     for name, (accuracy, label) in (
@@ -156,6 +156,22 @@ def _table(scores: dict, labels) -> str:
     rows += _mask_rows(scores.get("mask_scores", {}))
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+
+
+def _calibration_rows(scores: dict) -> list[tuple[str, str]]:
+    """Calibration errors as they are and, if known, with a temperature."""
+    tempered = scores.get("with_temperature")
+    rows = []
+    for key, name in (
+        ("expected_calibration_error", "expected calibration error"),
+        ("equal_mass_calibration_error", "equal-mass calibration error"),
+    ):
+        text = f"{scores[key]:.4f}"
+        if tempered:
+            temperature = tempered["temperature"]
+            text += f"  ({tempered[key]:.4f} at temperature {temperature:.3g})"
+        rows.append((name, text))
+    return rows
 
 
 def _mask_rows(scores: dict) -> list[tuple[str, str]]:

@@ -1,14 +1,17 @@
 """How well does a model do on a split? Decisions, and evidence on masks."""
 
 import sys
+from collections.abc import Iterator
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from bagnet_tf.datasets import ImageSource
 from bagnet_tf.evidence import patch_logits_model
 from bagnet_tf.geometry import geometry_of
 
+from .calibration import fit_temperature
 from .mask_scores import EvidenceBatch, HitScores, MaskScores, MaskScoring
 from .pipeline import corrupt_images_named, evaluation_batches
 from .scores import ClassificationScores
@@ -83,11 +86,29 @@ class Evaluator:
                 "logits": network(image, training=training)
             }
 
-    def __call__(self, split: str) -> dict:
+    def fit_temperature(self, split: str) -> float:
+        """The temperature with which probabilities fit a held-out split best.
+
+        Args:
+            split: Which photos, in TFDS's slicing grammar: neither trained on
+                nor reported.
+
+        Raises:
+            ValueError: If the split is unknown or an image cannot be decoded.
+        """
+        logits, labels = [], []
+        for batch, outputs in self._outputs(split):
+            logits.append(outputs["logits"].numpy())
+            labels.append(batch["label"].numpy())
+        return fit_temperature(np.concatenate(logits), np.concatenate(labels))
+
+    def __call__(self, split: str, temperature: float | None = None) -> dict:
         """Scores the model under the evaluation transform.
 
         Args:
             split: Which photos, in TFDS's slicing grammar.
+            temperature: What logits are divided by, for a second score of the
+                probabilities.
 
         Returns:
             What `ClassificationScores.result` gives and, where the source has
@@ -97,9 +118,22 @@ class Evaluator:
         Raises:
             ValueError: If the split is unknown or an image cannot be decoded.
         """
-        source = self._source
-        scores = ClassificationScores(self._classes)
+        scores = ClassificationScores(self._classes, temperature)
         mask_scores = self._mask_scores()
+        for batch, outputs in self._outputs(split):
+            scores.update(outputs["logits"].numpy(), batch["label"].numpy())
+            if mask_scores:
+                untrained = self._untrained(batch["image"], training=False)
+                evidence = EvidenceBatch.of_outputs(batch, outputs, untrained)
+                for score in mask_scores.values():
+                    score.update(evidence)
+        return scores.result() | {
+            name: score.result() for name, score in mask_scores.items()
+        }
+
+    def _outputs(self, split: str) -> Iterator[tuple[dict, dict]]:
+        """Yields the batches of a split, and the network's outputs."""
+        source = self._source
         batches = evaluation_batches(
             source, split, self._image_size, self._batch_size
         )
@@ -107,20 +141,9 @@ class Evaluator:
         progress = keras.utils.Progbar(steps) if sys.stdout.isatty() else None
         with corrupt_images_named(source, split):
             for batch in batches:
-                outputs = self._predict(batch["image"], training=False)
-                scores.update(outputs["logits"].numpy(), batch["label"].numpy())
-                if mask_scores:
-                    untrained = self._untrained(batch["image"], training=False)
-                    evidence = EvidenceBatch.of_outputs(
-                        batch, outputs, untrained
-                    )
-                    for score in mask_scores.values():
-                        score.update(evidence)
+                yield batch, self._predict(batch["image"], training=False)
                 if progress:
                     progress.add(1)
-        return scores.result() | {
-            name: score.result() for name, score in mask_scores.items()
-        }
 
     def _mask_scores(self) -> dict:
         """Scores that start from zero, by name; none without masks."""

@@ -90,7 +90,10 @@ class RunRecord:
         """Scores the best model once on the reported split."""
         set_precision("float32")  # That of the numbers.
         self._model.load_weights(self._workdir.best_model)
-        scores = self._evaluator()(self._config.eval_split)
+        evaluate = self._evaluator()
+        # Fitted before the reported split is looked at.
+        temperature = evaluate.fit_temperature(self._config.holdout_split)
+        scores = evaluate(self._config.eval_split, temperature)
         best = max(self._history, key=lambda e: e["holdout_accuracy"])
         metrics = {
             "dataset": self._config.dataset,
@@ -110,6 +113,7 @@ class RunRecord:
                 "split": self._config.eval_split,
                 "top1": scores["top1"],
                 "holdout_accuracy": best["holdout_accuracy"],
+                "temperature": temperature,
             }
         )
         info.save(self._model, self._workdir.best_model)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-_CALIBRATION_BINS = 15
+from .calibration import CalibrationScores
 
 
 class ClassificationScores:
@@ -16,17 +16,19 @@ class ClassificationScores:
         >>> scores.result()["top1"]["value"]
     """
 
-    def __init__(self, classes: int):
+    def __init__(self, classes: int, temperature: float | None = None):
         """Starts from zero.
 
         Args:
             classes: Number of classes.
+            temperature: If given, probabilities are also scored after the
+                logits are divided by it.
         """
         self._top5 = 0
-        self._loss = 0.0
         self._confusion = np.zeros((classes, classes), np.int64)
-        # Rows: count, sum of confidence, number correct; columns: bins.
-        self._calibration = np.zeros((3, _CALIBRATION_BINS))
+        self._temperature = temperature
+        self._as_they_are = CalibrationScores()
+        self._tempered = CalibrationScores(temperature or 1.0)
 
     def update(self, logits: np.ndarray, labels: np.ndarray) -> None:
         """Adds a batch.
@@ -36,25 +38,15 @@ class ClassificationScores:
             labels: Class ids, (batch,).
         """
         logits = np.asarray(logits, np.float64)
-        shifted = logits - logits.max(axis=1, keepdims=True)
-        log_probabilities = shifted - np.log(
-            np.exp(shifted).sum(axis=1, keepdims=True)
-        )
         index = np.arange(len(labels))
-        self._loss -= log_probabilities[index, labels].sum()
         # Ties count against the network.
         ahead = logits >= logits[index, labels][:, None]
         self._top5 += int((ahead.sum(axis=1) <= 5).sum())
         predictions = logits.argmax(axis=1)
         np.add.at(self._confusion, (labels, predictions), 1)
-        confidence = np.exp(log_probabilities.max(axis=1))
-        # Bins are (lower, upper], as in Guo et al. 2017.
-        bins = np.ceil(confidence * _CALIBRATION_BINS).astype(int) - 1
-        bins = bins.clip(0, _CALIBRATION_BINS - 1)
-        rows = np.stack(
-            [np.ones_like(confidence), confidence, predictions == labels]
-        )
-        np.add.at(self._calibration.T, bins, rows.T)
+        self._as_they_are.update(logits, labels)
+        if self._temperature:
+            self._tempered.update(logits, labels)
 
     def result(self) -> dict:
         """The scores of all batches so far, as JSON-ready values.
@@ -62,9 +54,9 @@ class ClassificationScores:
         Returns:
             `count`; `top1` and `top5`, each with its value in 0..1 and 95 %
             Wilson interval (`top5` only where there are more than five
-            classes); `loss` (mean cross-entropy, nats);
-            `expected_calibration_error` over 15 equal bins of confidence (Guo
-            et al., ICML 2017); `per_class_accuracy` (`None` for a class
+            classes); what `CalibrationScores.result` gives, and, with a
+            temperature, the same again under `with_temperature`, which also
+            holds the `temperature`; `per_class_accuracy` (`None` for a class
             without examples); `confusion`, rows true classes and columns
             predictions.
 
@@ -81,20 +73,21 @@ class ClassificationScores:
                 correct, self._confusion.sum(axis=1), strict=True
             )
         ]
-        _, confidence, right = self._calibration
         scores = {
             "count": count,
             "top1": _rate(int(correct.sum()), count),
             "top5": _rate(self._top5, count),
-            "loss": float(self._loss / count),
-            "expected_calibration_error": float(
-                np.abs(confidence - right).sum() / count
-            ),
+            **self._as_they_are.result(),
             "per_class_accuracy": per_class,
             "confusion": self._confusion.tolist(),
         }
         if len(self._confusion) <= 5:
             del scores["top5"]
+        if self._temperature:
+            scores["with_temperature"] = {
+                "temperature": self._temperature,
+                **self._tempered.result(),
+            }
         return scores
 
 
