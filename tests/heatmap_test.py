@@ -1,5 +1,7 @@
 """Tests that a dense heatmap is what every single patch says."""
 
+import dataclasses
+
 import keras
 import numpy as np
 from absl.testing import parameterized
@@ -39,6 +41,25 @@ class DenseHeatmapTest(parameterized.TestCase):
         image = rng.uniform(-2, 2, (1, 48, 40, 3)).astype("float32")
         heatmap = bagnet_tf.dense_heatmap(model, image, [7])
         self.assert_close(heatmap[0, :, :, 0], expected)
+
+    def test_slices_are_no_larger_than_their_memory(self):
+        model, images = tiny_model(classes=3), random_images(24, 24, batch=3)
+        largest = {}
+        for max_memory in (1, 10**9):
+            network = bagnet_tf.HeatmapNetwork(model, max_memory=max_memory)
+            batches = []
+
+            def recorded(run, batches=batches):
+                return lambda x: batches.append(len(x)) or run(x)
+
+            network._features._segments = [
+                dataclasses.replace(segment, run=recorded(segment.run))
+                for segment in network._features._segments
+            ]
+            network(images, [0])
+            largest[max_memory] = max(batches)
+        self.assertEqual(largest[1], 1)
+        self.assertGreaterEqual(largest[10**9], 3)
 
     @parameterized.named_parameters(*VARIANTS)
     def test_equals_every_patch_by_itself(self, variant):
