@@ -120,6 +120,7 @@ class DenseHeatmapTest(parameterized.TestCase):
 
     def test_centred_is_minus_the_mean_over_classes(self):
         model, images = tiny_model(), random_images(12, 13)
+        model.get_layer("classifier").bias.assign([3.0, -2.0, 5.0, 9.0])
         raw = bagnet_tf.dense_heatmap(model, images, range(4))
         centred = bagnet_tf.dense_heatmap(model, images, range(4), centred=True)
         self.assert_close(centred, raw - raw.mean(axis=-1, keepdims=True))
