@@ -70,7 +70,7 @@ class TrainCommandTest(parameterized.TestCase):
         self.assertEqual(process.returncode, 130, errors)
 
     @parameterized.named_parameters(
-        ("config", ["--config=glyps"], "glyphs, imagenette"),
+        ("config", ["--config=glyps"], "one of finetune, glyphs,"),
         ("no_workdir", ["--config=glyphs"], "workdir"),
         ("strategy", ["--strategy=fast"], "mirrored"),
         ("key", ["--config=glyphs", "--config.epoch=3"], "epoch"),

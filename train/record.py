@@ -3,6 +3,8 @@
 With several workers this is the chief's work alone.
 """
 
+import functools
+
 import keras
 import ml_collections
 import numpy as np
@@ -54,12 +56,6 @@ class RunRecord:
         self._evaluate = self._evaluator()
         self._history = workdir.history(epoch)
         self._board = tf.summary.create_file_writer(str(workdir.tensorboard))
-        size = config.eval_image_size
-        batches = evaluation_batches(
-            source, config.holdout_split, (size, size), _NUM_PICTURES
-        )
-        first = next(iter(batches))
-        self._photos = first["image"].numpy(), first["label"].numpy()
 
     def add_epoch(self, entry: dict) -> None:
         """Scores the model on the held-out part; saves it and the entry.
@@ -149,6 +145,19 @@ class RunRecord:
                 "evidence", self._pictures(), max_outputs=_NUM_PICTURES
             )
         self._board.flush()
+
+    @functools.cached_property
+    def _photos(self) -> tuple[np.ndarray, np.ndarray]:
+        """The first held-out photos and their class ids."""
+        size = self._config.eval_image_size
+        batches = evaluation_batches(
+            self._source,
+            self._config.holdout_split,
+            (size, size),
+            _NUM_PICTURES,
+        )
+        first = next(iter(batches))
+        return first["image"].numpy(), first["label"].numpy()
 
     def _pictures(self) -> np.ndarray:
         """Evidence for the true class on held-out photos, on one scale.

@@ -78,24 +78,29 @@ def train(
             another one, or an image cannot be decoded.
     """
     source = image_source(config.dataset, data_dir, skip_corrupt)
-    profiler = StepProfiler(profile_steps, Workdir(workdir).tensorboard)
-    strategy = strategy or tf.distribute.get_strategy()
-    run = _Run(config, workdir, source, strategy)
-    with (
-        stop_on_signals() as stopped,
-        corrupt_images_named(source, config.train_split),
-        lost_workers_named(),
-        profiler,
-    ):
-        stopped = any_worker(strategy, stopped)
-        while run.epoch < config.epochs and run.train_epoch(stopped, profiler):
-            run.finish_epoch()
-        if run.epoch < config.epochs:
-            run.checkpoint()
-            return TrainingResult(False, run.step, {})
-        metrics = run.report()
-        any_worker(strategy, lambda: False)()  # All wait for the chief.
-    return TrainingResult(True, run.step, metrics)
+    try:
+        profiler = StepProfiler(profile_steps, Workdir(workdir).tensorboard)
+        strategy = strategy or tf.distribute.get_strategy()
+        run = _Run(config, workdir, source, strategy)
+        with (
+            stop_on_signals() as stopped,
+            corrupt_images_named(source, config.train_split),
+            lost_workers_named(),
+            profiler,
+        ):
+            stopped = any_worker(strategy, stopped)
+            while run.epoch < config.epochs and run.train_epoch(
+                stopped, profiler
+            ):
+                run.finish_epoch()
+            if run.epoch < config.epochs:
+                run.checkpoint()
+                return TrainingResult(False, run.step, {})
+            metrics = run.report()
+            any_worker(strategy, lambda: False)()  # All wait for the chief.
+        return TrainingResult(True, run.step, metrics)
+    finally:
+        set_precision("float32")  # TensorFlow's own state, not the run's.
 
 
 class _Run:
