@@ -11,7 +11,8 @@ demo: .venv/installed
 		$(if $(DATA_DIR),--data_dir=$(DATA_DIR))
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile \
+		--no-loadscope-reorder
 
 lint: .venv/installed
 	$(BIN)/ruff check .
