@@ -16,6 +16,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.train_split = "train[:95%]"
     config.holdout_split = "train[95%:]"  # Chooses the best epoch.
     config.eval_split = "validation"  # Reported; chooses nothing.
+    config.channels = 3  # 1: grey.
 
     config.architecture = "bagnet17"
     config.width = 0.25
@@ -37,6 +38,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.momentum = 0.9
     config.nesterov = True
     config.weight_decay = 5e-4  # Decoupled: scaled by the learning rate.
+    config.head = "softmax"  # Or sigmoid: each class by itself.
+    config.class_weights = ()  # By class id; or "balanced".
     config.label_smoothing = 0.0
     config.learning_rate_factors = {}  # By first part of a weight's path.
     config.evidence_l1 = 0.0  # Weight of the mean absolute patch logit.

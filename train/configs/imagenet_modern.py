@@ -26,6 +26,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.train_split = "train[:99%]"
     config.holdout_split = "train[99%:]"  # Chooses the best epoch.
     config.eval_split = "validation"  # Reported; chooses nothing.
+    config.channels = 3  # 1: grey.
 
     config.architecture = "bagnet33"
     config.width = 1.0
@@ -48,6 +49,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.momentum = 0.9
     config.nesterov = True
     config.weight_decay = 2e-4  # Decoupled: scaled by the learning rate.
+    config.head = "softmax"  # Or sigmoid: each class by itself.
+    config.class_weights = ()  # By class id; or "balanced".
     config.label_smoothing = 0.1
     config.learning_rate_factors = {}  # By first part of a weight's path.
     config.evidence_l1 = 0.0  # Weight of the mean absolute patch logit.
