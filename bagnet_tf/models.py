@@ -64,7 +64,10 @@ def BagNet(
         input_shape: (height, width, channels); `None` for a side of any size.
         width: Multiplies the number of channels everywhere, stem included.
         include_preprocessing: Whether the model normalises its input itself.
-            If so, the input is RGB in 0..255; if not, it is normalised.
+            If so, the input is RGB in 0..255; if not, it is normalised. Grey
+            images, and others of not 3 channels, are in 0..255 as well: each
+            channel is normalised by the mean and the standard deviation of
+            RGB's, averaged over its three channels.
         include_top: Whether to end in the classifier.
         pooling: Without the top: `None` (feature map), `"avg"` or `"max"`.
         classifier_activation: Applied to the logits; `None` puts them out.
@@ -84,9 +87,7 @@ def BagNet(
         >>> model = bagnet_tf.BagNet17(classes=10, width=0.5)
         >>> logits = model(images)  # (batch, 10)
     """
-    _check_arguments(
-        architecture, classes, input_shape, width, include_preprocessing
-    )
+    _check_arguments(architecture, classes, input_shape, width)
     _check_head(include_top, pooling, classifier_activation)
     # Pooling and classifier stay in float32 under a mixed-precision policy:
     # logits must remain the mean of the patch logits.
@@ -97,8 +98,8 @@ def BagNet(
     x = image
     if include_preprocessing:
         x = keras.layers.Normalization(
-            mean=RGB_MEAN,
-            variance=[std**2 for std in RGB_STD],
+            mean=_by_channel(RGB_MEAN, input_shape[-1]),
+            variance=[s**2 for s in _by_channel(RGB_STD, input_shape[-1])],
             dtype=head_dtype,
             name=NORMALIZATION_LAYER,
         )(x)
@@ -222,9 +223,14 @@ def _scaled(channels: int, width: float) -> int:
     return max(1, round(channels * width))
 
 
-def _check_arguments(
-    architecture, classes, input_shape, width, include_preprocessing
-):
+def _by_channel(rgb: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    """RGB's own values, or for other channels their mean."""
+    if channels == len(rgb):
+        return rgb
+    return (sum(rgb) / len(rgb),) * channels
+
+
+def _check_arguments(architecture, classes, input_shape, width):
     if not isinstance(architecture, Architecture):
         raise ValueError(
             "architecture must be a bagnet_tf.Architecture, for example "
@@ -242,11 +248,6 @@ def _check_arguments(
         raise ValueError(
             "input_shape must be (height, width, channels) with known "
             f"channels. Received: input_shape={input_shape!r}"
-        )
-    if include_preprocessing and input_shape[-1] != len(RGB_MEAN):
-        raise ValueError(
-            "include_preprocessing=True needs RGB images, 3 channels. "
-            f"Received: input_shape={input_shape!r}"
         )
     receptive_field = architecture.geometry.receptive_field
     if any(s is not None and s < receptive_field for s in input_shape[:2]):

@@ -108,7 +108,6 @@ class NamedTest(FolderTestCase):
             "channels",
             {
                 "input_shape": (None, None, 4),
-                "include_preprocessing": False,
                 "include_top": False,
             },
             "need 3 channels",
