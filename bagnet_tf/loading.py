@@ -11,6 +11,7 @@ import keras
 from bagnet_tf.architecture import ARCHITECTURES
 from bagnet_tf.evidence import patch_logits_model
 from bagnet_tf.geometry import geometry_of
+from bagnet_tf.heads import default_head
 from bagnet_tf.model_info import ModelInfo, numbered_labels
 from bagnet_tf.models import BagNet
 from bagnet_tf.presets import PRESETS, preset_info
@@ -142,7 +143,8 @@ def _info(model, stored, image_size, labels) -> ModelInfo:
             f"labels must be {classes} names, one a class. "
             f"Received: {len(labels)} labels"
         )
-    return ModelInfo(size, tuple(labels), stored.get("metrics", {}))
+    head = stored.get("head", default_head(classes))
+    return ModelInfo(size, tuple(labels), stored.get("metrics", {}), head)
 
 
 def _read(json_path: pathlib.Path) -> dict:

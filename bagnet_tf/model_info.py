@@ -1,7 +1,7 @@
 """What must be known of a saved model beside its weights? Its model.json.
 
 `NAME.json` beside `NAME.keras` holds image size, resize rule, input range,
-labels in words, geometry and metrics. `bagnet_tf.loading` reads it.
+labels in words, head, geometry and metrics. `bagnet_tf.loading` reads it.
 """
 
 import dataclasses
@@ -14,6 +14,7 @@ import keras
 
 from bagnet_tf.files import write_json
 from bagnet_tf.geometry import geometry_of
+from bagnet_tf.heads import check_head
 from bagnet_tf.preprocessing import RESIZE_RULE
 
 
@@ -25,11 +26,18 @@ class ModelInfo:
         image_size: (height, width) of the input in evaluation, pixels.
         labels: Class names in words, by class id.
         metrics: Measured numbers, by name.
+        head: What the logits mean, `"softmax"` or `"sigmoid"` (see
+            `bagnet_tf.heads`).
     """
 
     image_size: tuple[int, int]
     labels: tuple[str, ...]
     metrics: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    head: str = "softmax"
+
+    def __post_init__(self):
+        """Refuses an unknown head."""
+        check_head(self.head)
 
     @property
     def has_names(self) -> bool:
@@ -53,6 +61,33 @@ class ModelInfo:
             )
         return value
 
+    @property
+    def thresholds(self) -> dict[int, float]:
+        """Operating thresholds, by class id, of the classes that have one.
+
+        A class is taken to be there if its probability is at least that high.
+
+        Raises:
+            ValueError: If the metrics hold something else as
+                `operating_points`.
+        """
+        points = self.metrics.get("operating_points") or ()
+        try:
+            found = {p["class_id"]: p["threshold"] for p in points}
+            classes, thresholds = list(found), list(found.values())
+            valid = set(classes) <= set(range(len(self.labels))) and all(
+                isinstance(t, int | float) and 0 <= t <= 1 for t in thresholds
+            )
+        except (TypeError, KeyError):
+            valid = False
+        if not valid:
+            raise ValueError(
+                "operating_points among a model's metrics must be objects with "
+                f"a class_id below {len(self.labels)} and a threshold within 0 "
+                f"and 1. Received: {points!r}"
+            )
+        return found
+
     def save(self, model: keras.Model, model_path: str | os.PathLike) -> None:
         """Writes the JSON that belongs to a model file."""
         content = {
@@ -61,6 +96,7 @@ class ModelInfo:
             "resize_rule": RESIZE_RULE,
             "input_range": [0, 255],
             "labels": list(self.labels),
+            "head": self.head,
             "geometry": dataclasses.asdict(geometry_of(model)),
             "metrics": dict(self.metrics),
         }

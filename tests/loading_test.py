@@ -59,6 +59,51 @@ class LoadingTest(parameterized.TestCase):
         names = sorted(path.name for path in self.path.parent.iterdir())
         self.assertEqual(names, ["model.json", "model.keras"])
 
+    @parameterized.parameters("softmax", "sigmoid")
+    def test_head_comes_back(self, head):
+        self.save(ModelInfo((40, 56), ("cat", "dog", "tench"), head=head))
+        content = json.loads(self.path.with_suffix(".json").read_text())
+        self.assertEqual(content["head"], head)
+        self.assertEqual(load_model(self.path)[1].head, head)
+
+    @parameterized.parameters((3, "softmax"), (2, "softmax"), (1, "sigmoid"))
+    def test_head_of_a_model_that_does_not_say(self, classes, head):
+        tiny_model(classes=classes).save(self.path)
+        self.assertEqual(load_model(self.path)[1].head, head)
+
+    @parameterized.parameters('"relu"', "null", '["sigmoid"]')
+    def test_head_that_is_none(self, head):
+        self.save()
+        self.path.with_suffix(".json").write_text(f'{{"head": {head}}}')
+        self.assert_refused("head must be one of softmax, sigmoid. Received")
+
+    def test_thresholds(self):
+        points = [
+            {"class_id": 2, "label": "tench", "threshold": 0.37},
+            {"class_id": 0, "label": "cat", "threshold": 1},
+        ]
+        labels = ("cat", "dog", "tench")
+        info = ModelInfo((40, 56), labels, {"operating_points": points})
+        self.save(info)
+        self.assertEqual(load_model(self.path)[1].thresholds, {2: 0.37, 0: 1})
+
+    def test_no_thresholds(self):
+        self.assertEqual(ModelInfo((40, 56), ("cat",)).thresholds, {})
+
+    @parameterized.parameters(
+        3,
+        [[{"class_id": 0}]],
+        [[{"class_id": 1, "threshold": 0.5}]],
+        [[{"class_id": "0", "threshold": 0.5}]],
+        [[{"class_id": 0, "threshold": 1.5}]],
+        [[{"class_id": 0, "threshold": "high"}]],
+        [[{"class_id": 0, "threshold": float("nan")}]],
+    )
+    def test_thresholds_that_are_none(self, points):
+        info = ModelInfo((40, 56), ("cat",), {"operating_points": points})
+        with self.assertRaisesRegex(ValueError, "operating_points .*Received"):
+            info.thresholds  # noqa: B018
+
     @parameterized.parameters("hot", 0, -1.5, float("inf"))
     def test_temperature_that_is_none(self, value):
         info = ModelInfo((40, 56), ("cat",), {"temperature": value})
