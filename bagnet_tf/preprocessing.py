@@ -4,7 +4,7 @@ Shorter side to round(size / 0.875) with Pillow's antialiased bilinear filter,
 then a centre crop; an image that already has the model's size passes
 unchanged. `evaluation_transform` is the definition, in Pillow;
 `evaluation_image` is the same in TensorFlow for input pipelines and exported
-graphs, at most one grey level away.
+graphs, at most one grey level away. Both take any number of channels.
 """
 
 import dataclasses
@@ -19,6 +19,9 @@ from bagnet_tf.geometry import Box
 RESIZE_RULE = (
     "shorter side to round(size / 0.875), antialiased bilinear, centre crop"
 )
+
+# Pillow's for grey from RGB (ITU-R 601), in 65536ths.
+_GREY_WEIGHTS = (19595, 38470, 7471)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,48 +160,83 @@ def _as_rgb(opened: Image.Image) -> tuple[np.ndarray, tuple[str, ...]]:
     return np.asarray(image.convert("RGB")), tuple(notes)
 
 
+def in_grey(photo: np.ndarray) -> np.ndarray:
+    """A photo as a model of one channel sees it: Pillow's `convert("L")`.
+
+    Args:
+        photo: RGB, uint8 (height, width, 3).
+
+    Returns:
+        uint8 (height, width, 1).
+    """
+    return np.asarray(Image.fromarray(photo).convert("L"))[..., np.newaxis]
+
+
 def evaluation_transform(
     photo: np.ndarray, size: tuple[int, int]
 ) -> tuple[np.ndarray, CropTransform]:
     """Resizes and crops a photo to the model's input size.
 
     Args:
-        photo: RGB, uint8 (height, width, 3).
+        photo: uint8 (height, width, channels), such as RGB.
         size: (height, width) of the model's input, pixels.
 
     Returns:
-        The input, uint8 (*size, 3), and where it lies in the photo.
+        The input, uint8 (*size, channels), and where it lies in the photo.
 
     Raises:
-        ValueError: If `photo` is not an RGB image of uint8.
+        ValueError: If `photo` is no such array.
     """
-    if photo.ndim != 3 or photo.shape[-1] != 3 or photo.dtype != np.uint8:
+    if photo.ndim != 3 or not photo.shape[-1] or photo.dtype != np.uint8:
         raise ValueError(
-            "photo must be RGB, uint8 (height, width, 3). Received: "
+            "photo must be uint8 (height, width, channels). Received: "
             f"shape={photo.shape}, dtype={photo.dtype}"
         )
     height, width = photo.shape[:2]
     if (height, width) == tuple(size):
         return photo, CropTransform((height, width), (height, width), 0, 0)
     resized_shape = _resized_shape(height, width, size)
-    resized = Image.fromarray(photo).resize(
-        resized_shape[::-1], Image.Resampling.BILINEAR
-    )
+    resized = _resized(photo, resized_shape)
     top = (resized_shape[0] - size[0]) // 2
     left = (resized_shape[1] - size[1]) // 2
-    crop = np.asarray(resized)[top : top + size[0], left : left + size[1]]
+    crop = resized[top : top + size[0], left : left + size[1]]
     return crop, CropTransform((height, width), resized_shape, top, left)
 
 
-def decode_image(encoded: tf.Tensor) -> tf.Tensor:
+def _resized(photo: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    if photo.shape[-1] != 3:
+        # Pillow filters each channel by itself, so that they may come apart.
+        channels = np.split(photo, photo.shape[-1], axis=-1)
+        parts = [
+            _pillow_resized(channel[..., 0], shape) for channel in channels
+        ]
+        return np.stack(parts, axis=-1)
+    return _pillow_resized(photo, shape)
+
+
+def _pillow_resized(pixels, shape) -> np.ndarray:
+    image = Image.fromarray(pixels)
+    return np.asarray(image.resize(shape[::-1], Image.Resampling.BILINEAR))
+
+
+def decode_image(encoded: tf.Tensor, channels: int = 3) -> tf.Tensor:
     """Decodes a JPEG, PNG, GIF (first frame) or BMP, as Pillow would.
 
     Args:
         encoded: Scalar string.
+        channels: 3 for RGB, or 1 for grey, which is made of RGB as `in_grey`
+            does it.
 
     Returns:
-        RGB, uint8 (height, width, 3).
+        uint8 (height, width, channels).
+
+    Raises:
+        ValueError: If `channels` is neither 1 nor 3.
     """
+    if channels not in (1, 3):
+        raise ValueError(
+            f"channels must be 1 or 3. Received: channels={channels!r}"
+        )
 
     # TensorFlow's default JPEG decoding is up to 7 grey levels off Pillow's.
     def jpeg():
@@ -211,6 +249,10 @@ def decode_image(encoded: tf.Tensor) -> tf.Tensor:
 
     image = tf.cond(tf.io.is_jpeg(encoded), jpeg, other)
     image.set_shape((None, None, 3))
+    if channels == 1:
+        weighted = tf.cast(image, tf.int32) * _GREY_WEIGHTS
+        total = tf.reduce_sum(weighted, axis=-1, keepdims=True)
+        image = tf.cast((total + 2**15) // 2**16, tf.uint8)
     return image
 
 
@@ -218,14 +260,14 @@ def evaluation_image(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     """`evaluation_transform` as a TensorFlow graph.
 
     Args:
-        image: RGB, uint8 (height, width, 3); sides may be unknown.
+        image: uint8 (height, width, channels); sides may be unknown.
         size: (height, width) of the result, pixels.
 
     Returns:
-        RGB, uint8 (*size, 3).
+        uint8 (*size, channels).
     """
     shape = tf.shape(image)
-    height, width = shape[0], shape[1]
+    height, width, channels = shape[0], shape[1], image.shape[-1]
 
     def resize_and_crop():
         rows, cols = _resized_shape(height, width, size, maximum=tf.maximum)
@@ -239,7 +281,7 @@ def evaluation_image(image: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
 
     fits = tf.logical_and(tf.equal(height, size[0]), tf.equal(width, size[1]))
     image = tf.cond(fits, lambda: image, resize_and_crop)
-    return tf.ensure_shape(image, (*size, 3))
+    return tf.ensure_shape(image, (*size, channels))
 
 
 def _resized_shape(height, width, size, maximum=max):

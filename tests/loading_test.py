@@ -96,6 +96,7 @@ class LoadingTest(parameterized.TestCase):
         [[{"class_id": 1, "threshold": 0.5}]],
         [[{"class_id": "0", "threshold": 0.5}]],
         [[{"class_id": 0, "threshold": 1.5}]],
+        [[{"class_id": 0, "threshold": -0.1}]],
         [[{"class_id": 0, "threshold": "high"}]],
         [[{"class_id": 0, "threshold": float("nan")}]],
     )

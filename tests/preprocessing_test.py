@@ -13,6 +13,7 @@ from bagnet_tf.preprocessing import (
     decode_image,
     evaluation_image,
     evaluation_transform,
+    in_grey,
 )
 
 
@@ -93,6 +94,30 @@ class EvaluationTransformTest(parameterized.TestCase):
         expected = resized.crop((58, 16, 58 + 224, 16 + 224))
         np.testing.assert_array_equal(image, np.asarray(expected))
 
+    @parameterized.named_parameters(
+        (f"{channels}_{name}", channels, photo, size)
+        for channels in (1, 2, 4, 5)
+        for name, photo, size in _SIZES[2:6]
+    )
+    def test_channels_go_each_by_itself(self, channels, photo, size):
+        planes = [
+            _photo(*photo, seed)[..., seed % 3] for seed in range(channels)
+        ]
+        stacked = np.stack(planes, axis=-1)
+        found, transform = evaluation_transform(stacked, size)
+        in_graph = evaluation_image(tf.constant(stacked), size).numpy()
+        self.assertEqual(found.shape, (*size, channels))
+        for channel, plane in enumerate(planes):
+            # As the first channel of RGB.
+            rgb = np.stack([plane, 255 - plane, plane // 2], axis=-1)
+            expected, expected_transform = evaluation_transform(rgb, size)
+            self.assertEqual(transform, expected_transform)
+            np.testing.assert_array_equal(found[..., channel], expected[..., 0])
+            np.testing.assert_array_equal(
+                in_graph[..., channel],
+                evaluation_image(tf.constant(rgb), size).numpy()[..., 0],
+            )
+
     @parameterized.parameters((224, 224), (33, 97))
     def test_image_of_the_models_size_passes_unchanged(self, *size):
         photo = _photo(*size)
@@ -104,13 +129,13 @@ class EvaluationTransformTest(parameterized.TestCase):
 
     @parameterized.named_parameters(
         ("grey", np.zeros((9, 9), "uint8")),
-        ("alpha", np.zeros((9, 9, 4), "uint8")),
+        ("no_channel", np.zeros((9, 9, 0), "uint8")),
         ("batch", np.zeros((1, 9, 9, 3), "uint8")),
         ("float", np.zeros((9, 9, 3), "float32")),
     )
     def test_other_arrays_are_refused(self, photo):
         with self.assertRaisesRegex(
-            ValueError, "photo must be RGB, uint8.*Received: shape"
+            ValueError, "photo must be uint8.*Received: shape"
         ):
             evaluation_transform(photo, (224, 224))
 
@@ -165,6 +190,26 @@ class DecodeImageTest(parameterized.TestCase):
         expected = np.asarray(Image.open(encoded).convert("RGB"))
         actual = decode_image(tf.constant(encoded.getvalue()))
         np.testing.assert_array_equal(actual, expected)
+
+    @parameterized.parameters("JPEG", "PNG")
+    def test_grey_exactly_as_pillows(self, file_format):
+        encoded = io.BytesIO()
+        Image.fromarray(_photo(61, 83)).save(encoded, file_format)
+        rgb = Image.open(encoded).convert("RGB")
+        expected = np.asarray(rgb.convert("L"))
+        actual = decode_image(tf.constant(encoded.getvalue()), channels=1)
+        self.assertEqual(actual.shape, (61, 83, 1))
+        np.testing.assert_array_equal(actual[..., 0], expected)
+        np.testing.assert_array_equal(in_grey(np.asarray(rgb)), actual)
+
+    def test_a_grey_file_as_it_is(self):
+        photo = _photo(61, 83)[..., :1]
+        encoded = tf.io.encode_png(photo)
+        np.testing.assert_array_equal(decode_image(encoded, channels=1), photo)
+
+    def test_other_channels_are_in_no_file(self):
+        with self.assertRaisesRegex(ValueError, "channels must be 1 or 3"):
+            decode_image(tf.constant(b""), channels=4)
 
     @parameterized.parameters("JPEG", "PNG")
     def test_grey_becomes_rgb(self, file_format):
