@@ -30,6 +30,8 @@ class ImageSource(abc.ABC):
     name: str
     labels: tuple[str, ...]
     has_masks: bool = False
+    multi_label: bool = False
+    channels: int = 3
 
     @abc.abstractmethod
     def split_sizes(self) -> dict[str, int]:
