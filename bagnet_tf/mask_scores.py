@@ -19,6 +19,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from bagnet_tf.ranking import auroc, average_precision, found_and_taken
+
 
 def pointing_game(
     maps: np.ndarray, masks: np.ndarray, tolerance: int = 15
@@ -161,7 +163,7 @@ def relevance_rank_accuracy(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
     _checked(maps, masks)
 
     def share(values, inside):
-        found, taken = _found_and_taken(values, inside)
+        found, taken = found_and_taken(values, inside)
         # Between two thresholds lie ties, which are taken in random order.
         return np.interp(found[-1], taken, found) / found[-1]
 
@@ -192,14 +194,7 @@ def pixel_auroc(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
     equal values count one half.
     """
     _checked(maps, masks)
-
-    def area(values, inside):
-        found, taken = _found_and_taken(values, inside)
-        missed = taken - found
-        pairs = np.diff(missed) @ (found[1:] + found[:-1]) / 2
-        return pairs / (found[-1] * missed[-1])
-
-    return _score_each(area, maps, masks)
+    return _score_each(auroc, maps, masks)
 
 
 def pixel_average_precision(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
@@ -226,12 +221,7 @@ def pixel_average_precision(maps: np.ndarray, masks: np.ndarray) -> np.ndarray:
     (R_n - R_(n-1)) P_n over the distinct values, falling; not interpolated.
     """
     _checked(maps, masks)
-
-    def precision(values, inside):
-        found, taken = _found_and_taken(values, inside)
-        return np.sum(np.diff(found) * found[1:] / taken[1:]) / found[-1]
-
-    return _score_each(precision, maps, masks)
+    return _score_each(average_precision, maps, masks)
 
 
 def _checked(maps, masks) -> np.ndarray:
@@ -260,20 +250,6 @@ def _score_each(
         if inside.any() and not inside.all():
             scores[index] = score(values, inside, *rest)
     return scores
-
-
-def _found_and_taken(values, inside):
-    """Pixels of the mask, and all pixels, at or above each distinct value.
-
-    Both from the largest value to the smallest, after a leading 0.
-    """
-    distinct, ranks = np.unique(-values, return_inverse=True)
-    counts = [
-        np.bincount(ranks, weights, minlength=len(distinct))
-        for weights in (inside, None)
-    ]
-    found, taken = (np.concatenate([[0], np.cumsum(c)]) for c in counts)
-    return found, taken
 
 
 def _widened(masks: np.ndarray, distance: int) -> np.ndarray:

@@ -3,7 +3,8 @@ import math
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from train.scores import ClassificationScores, wilson_interval
+from train.intervals import wilson_interval
+from train.scores import ClassificationScores
 
 
 def _scores(logits, labels, batch=2):

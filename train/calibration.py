@@ -45,26 +45,42 @@ class CalibrationScores:
         Returns:
             `loss`: mean cross-entropy, nats. `brier_score`: mean squared
             distance of the probabilities from the one-hot truth, 0 to 2
-            (Brier 1950). `expected_calibration_error`: mean distance of
-            confidence from accuracy, in 15 bins of equal width (Guo et al.
-            2017). `equal_mass_calibration_error`: the same in bins of equally
-            many predictions (Nguyen and O'Connor 2015).
+            (Brier 1950). And what `calibration_errors` gives for the decision.
         """
         confidence = np.concatenate(self._confidence)
-        correct = np.concatenate(self._correct).astype(np.float64)
-        count = len(confidence)
-        # (lower, upper], as in Guo et al.
-        widths = (np.ceil(confidence * _BINS).astype(int) - 1).clip(0)
-        masses = np.empty(count, int)
-        masses[np.argsort(confidence, kind="stable")] = (
-            np.arange(count) * min(_BINS, count) // count
-        )
         return {
-            "loss": float(self._loss / count),
-            "brier_score": float(self._brier / count),
-            "expected_calibration_error": _error(confidence, correct, widths),
-            "equal_mass_calibration_error": _error(confidence, correct, masses),
+            "loss": float(self._loss / len(confidence)),
+            "brier_score": float(self._brier / len(confidence)),
+            **calibration_errors(confidence, np.concatenate(self._correct)),
         }
+
+
+def calibration_errors(
+    probabilities: np.ndarray, happened: np.ndarray
+) -> dict[str, float]:
+    """How far probabilities are from how often it happened.
+
+    Args:
+        probabilities: Of what was predicted, 0..1, (count,).
+        happened: Whether it came true, bool (count,).
+
+    Returns:
+        `expected_calibration_error`: mean distance of probability from
+        frequency, in 15 bins of equal width (Guo et al. 2017).
+        `equal_mass_calibration_error`: the same in bins of equally many
+        predictions (Nguyen and O'Connor 2015).
+    """
+    count = len(probabilities)
+    # (lower, upper], as in Guo et al.
+    widths = (np.ceil(probabilities * _BINS).astype(int) - 1).clip(0)
+    masses = np.empty(count, int)
+    masses[np.argsort(probabilities, kind="stable")] = (
+        np.arange(count) * min(_BINS, count) // count
+    )
+    return {
+        "expected_calibration_error": _error(probabilities, happened, widths),
+        "equal_mass_calibration_error": _error(probabilities, happened, masses),
+    }
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -101,7 +117,7 @@ def _log_softmax(logits):
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
-def _error(confidence, correct, bins) -> float:
-    """Mean distance of confidence from accuracy over bins, by their count."""
-    difference = np.bincount(bins, confidence) - np.bincount(bins, correct)
-    return float(np.abs(difference).sum() / len(confidence))
+def _error(probabilities, happened, bins) -> float:
+    """Mean distance of probability from frequency over bins, by their count."""
+    difference = np.bincount(bins, probabilities) - np.bincount(bins, happened)
+    return float(np.abs(difference).sum() / len(probabilities))

@@ -1,10 +1,10 @@
 """How good are the decisions? Scores of a classifier, summed over batches."""
 
-import math
-
 import numpy as np
 
+from .binary_scores import binary_scores
 from .calibration import CalibrationScores
+from .intervals import rate
 
 
 class ClassificationScores:
@@ -16,19 +16,29 @@ class ClassificationScores:
         >>> scores.result()["top1"]["value"]
     """
 
-    def __init__(self, classes: int, temperature: float | None = None):
+    def __init__(
+        self,
+        classes: int,
+        temperature: float | None = None,
+        threshold: float | None = None,
+    ):
         """Starts from zero.
 
         Args:
             classes: Number of classes.
             temperature: If given, probabilities are also scored after the
                 logits are divided by it.
+            threshold: Of the probability of class 1, where there are two
+                classes: from there on it is called a yes.
         """
         self._top5 = 0
         self._confusion = np.zeros((classes, classes), np.int64)
         self._temperature = temperature
         self._as_they_are = CalibrationScores()
         self._tempered = CalibrationScores(temperature or 1.0)
+        self._threshold = threshold
+        self._contrasts = []  # Of two classes, by batch.
+        self._positive = []
 
     def update(self, logits: np.ndarray, labels: np.ndarray) -> None:
         """Adds a batch.
@@ -47,6 +57,9 @@ class ClassificationScores:
         self._as_they_are.update(logits, labels)
         if self._temperature:
             self._tempered.update(logits, labels)
+        if len(self._confusion) == 2:
+            self._contrasts.append(logits[:, 1] - logits[:, 0])
+            self._positive.append(labels == 1)
 
     def result(self) -> dict:
         """The scores of all batches so far, as JSON-ready values.
@@ -58,7 +71,8 @@ class ClassificationScores:
             temperature, the same again under `with_temperature`, which also
             holds the `temperature`; `per_class_accuracy` (`None` for a class
             without examples); `confusion`, rows true classes and columns
-            predictions.
+            predictions. Of two classes also `binary`: what `binary_scores`
+            gives for class 1, without a temperature.
 
         Raises:
             ValueError: If no batch was added.
@@ -75,8 +89,8 @@ class ClassificationScores:
         ]
         scores = {
             "count": count,
-            "top1": _rate(int(correct.sum()), count),
-            "top5": _rate(self._top5, count),
+            "top1": rate(int(correct.sum()), count),
+            "top5": rate(self._top5, count),
             **self._as_they_are.result(),
             "per_class_accuracy": per_class,
             "confusion": self._confusion.tolist(),
@@ -88,23 +102,10 @@ class ClassificationScores:
                 "temperature": self._temperature,
                 **self._tempered.result(),
             }
+        if len(self._confusion) == 2:
+            scores["binary"] = binary_scores(
+                np.concatenate(self._contrasts),
+                np.concatenate(self._positive),
+                self._threshold,
+            )
         return scores
-
-
-def wilson_interval(successes: int, count: int) -> tuple[float, float]:
-    """The 95 % Wilson score interval of a rate (Wilson 1927)."""
-    z = 1.959963984540054
-    rate = successes / count
-    centre = rate + z * z / (2 * count)
-    spread = z * math.sqrt(
-        rate * (1 - rate) / count + z * z / (4 * count * count)
-    )
-    scale = 1 + z * z / count
-    return (centre - spread) / scale, (centre + spread) / scale
-
-
-def _rate(successes: int, count: int) -> dict:
-    return {
-        "value": successes / count,
-        "interval95": list(wilson_interval(successes, count)),
-    }
