@@ -14,6 +14,7 @@ _MODULE_OF = {
     "BAGNET9": "architecture",
     "BAGNET17": "architecture",
     "BAGNET33": "architecture",
+    "CONTROL": "architecture",
     "BagNet": "models",
     "BagNet9": "models",
     "BagNet17": "models",

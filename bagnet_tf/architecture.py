@@ -42,16 +42,32 @@ class Architecture:
         stem_channels: Channels of both convolutions of the stem (a 1x1
             without normalisation, then a 3x3).
         expansion: Output channels of a block per bottleneck channel.
+        padding: `"valid"`; or `"same"`, 3x3 convolutions padded with zeros:
+            no BagNet, but a control that fits in small images.
     """
 
     name: str
     stages: tuple[Stage, ...]
     stem_channels: int = 64
     expansion: int = 4
+    padding: str = "valid"
+
+    def __post_init__(self):
+        """Refuses an unknown padding."""
+        if self.padding not in ("valid", "same"):
+            raise ValueError(
+                "padding must be 'valid' or 'same'. "
+                f"Received: padding={self.padding!r}"
+            )
 
     @property
-    def geometry(self) -> PatchGeometry:
-        """Receptive field and stride of a cell of the last feature map."""
+    def geometry(self) -> PatchGeometry | None:
+        """Receptive field and stride of a cell of the last feature map.
+
+        `None` with padding: cells then differ in what they see.
+        """
+        if self.padding == "same":
+            return None
         kernels_and_strides = [(3, 1)]
         for stage in self.stages:
             for block, kernel_size in enumerate(stage.kernel_sizes):
@@ -60,16 +76,20 @@ class Architecture:
         return PatchGeometry.of_convolutions(kernels_and_strides)
 
 
+_DEPTHS_CHANNELS_STRIDES = (
+    (3, 64, 2),
+    (4, 128, 2),
+    (6, 256, 2),
+    (3, 512, 1),
+)
+
+
 def _bagnet(receptive_field: int, stages_with_3x3: int) -> Architecture:
     """A ResNet-50 with a 3x3 in the first block of its first stages only."""
-    depths_channels_strides = (
-        (3, 64, 2),
-        (4, 128, 2),
-        (6, 256, 2),
-        (3, 512, 1),
-    )
     stages = []
-    for index, (blocks, channels, stride) in enumerate(depths_channels_strides):
+    for index, (blocks, channels, stride) in enumerate(
+        _DEPTHS_CHANNELS_STRIDES
+    ):
         first = 3 if index < stages_with_3x3 else 1
         kernel_sizes = (first,) + (1,) * (blocks - 1)
         stages.append(Stage(kernel_sizes, channels, stride))
@@ -81,6 +101,17 @@ BAGNET17 = _bagnet(17, stages_with_3x3=3)
 BAGNET33 = _bagnet(33, stages_with_3x3=4)
 
 ARCHITECTURES = {a.name: a for a in (BAGNET9, BAGNET17, BAGNET33)}
+
+# The price of locality is measured against it: the same network with a 3x3 in
+# every block, so that a cell's receptive field is 177 pixels wide.
+CONTROL = Architecture(
+    "control",
+    tuple(
+        Stage((3,) * blocks, channels, stride)
+        for blocks, channels, stride in _DEPTHS_CHANNELS_STRIDES
+    ),
+    padding="same",
+)
 
 
 def batch_norm_name(convolution: str) -> str:

@@ -179,6 +179,15 @@ def geometry_of(model) -> PatchGeometry:
     return PatchGeometry.of_convolutions(chain)
 
 
+def has_patches(model) -> bool:
+    """Whether a built model is a BagNet, so that it has a patch geometry."""
+    try:
+        geometry_of(model)
+    except ValueError:
+        return False
+    return True
+
+
 def _no_geometry(model, layer_name: str | None) -> str:
     return (
         "model must be a BagNet: square, unpadded convolutions and nothing "

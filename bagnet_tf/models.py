@@ -49,17 +49,19 @@ def BagNet(
 
     Args:
         architecture: Which network; `bagnet_tf.BAGNET33` for example, or one
-            of your own. A network with 3x3 kernels everywhere is the control
-            of large receptive field.
+            of your own. `bagnet_tf.CONTROL` is the control of large receptive
+            field, for comparisons; it has no patches.
         weights: `None` (random); `"imagenet"`, the best public weights
             (osmr/imgclsmob); `"imagenet-official"`, those of the paper, which
             need torch to be read and have nearly dead layers: evaluate them
             in float32 (top-1 of BagNet-33 is 66.7 % in float32, 58.0 % in
-            float16); or a file: `.weights.h5` or `.keras` of this library,
-            `.h5` or `.h5.zip` of tf2cv, `.pth` or `.pth.tar` of either
-            PyTorch implementation. Named ones are downloaded once into
-            Keras's cache; `bagnet_tf.preset_info("bagnet33-imagenet")` tells
-            about them. Without the top, a classifier in a file is ignored.
+            float16); `"imagenette"`, our own, which ship with the package
+            (BagNet-33, `width=0.5`, `classes=10`); or a file: `.weights.h5`
+            or `.keras` of this library, `.h5` or `.h5.zip` of tf2cv, `.pth`
+            or `.pth.tar` of either PyTorch implementation. Public ones are
+            downloaded once into Keras's cache;
+            `bagnet_tf.preset_info("bagnet33-imagenet")` tells about them.
+            Without the top, a classifier in a file is ignored.
         classes: Width of the classifier.
         input_shape: (height, width, channels); `None` for a side of any size.
         width: Multiplies the number of channels everywhere, stem included.
@@ -103,11 +105,12 @@ def BagNet(
             dtype=head_dtype,
             name=NORMALIZATION_LAYER,
         )(x)
-    x = _stem(x, _scaled(architecture.stem_channels, width))
+    padding = architecture.padding
+    x = _stem(x, _scaled(architecture.stem_channels, width), padding)
     for index, stage in enumerate(architecture.stages, start=1):
         channels = _scaled(stage.channels, width)
         stage = dataclasses.replace(stage, channels=channels)
-        x = _stage(x, stage, architecture.expansion, f"stage{index}")
+        x = _stage(x, stage, architecture.expansion, padding, f"stage{index}")
     if include_top:
         x = keras.layers.GlobalAveragePooling2D(
             dtype=head_dtype, name=POOLING_LAYER
@@ -148,16 +151,16 @@ def BagNet33(weights: str | os.PathLike | None = None, **kwargs) -> keras.Model:
     return BagNet(architectures.BAGNET33, weights, **kwargs)
 
 
-def _stem(x, channels: int):
+def _stem(x, channels: int, padding: str):
     # Neither normalisation nor ReLU between the two convolutions, as in the
     # reference.
     projection, convolution = STEM_LAYERS
-    x = _conv(x, channels, 1, 1, projection)
-    x = _conv(x, channels, 3, 1, convolution)
+    x = _conv(x, channels, 1, 1, padding, projection)
+    x = _conv(x, channels, 3, 1, padding, convolution)
     return _relu(_batch_norm(x, batch_norm_name(convolution)), "stem_relu")
 
 
-def _stage(x, stage: Stage, expansion: int, name: str):
+def _stage(x, stage: Stage, expansion: int, padding: str, name: str):
     for index, kernel_size in enumerate(stage.kernel_sizes):
         x = _block(
             x,
@@ -165,18 +168,21 @@ def _stage(x, stage: Stage, expansion: int, name: str):
             stage.channels * expansion,
             kernel_size,
             stage.stride if index == 0 else 1,
+            padding,
             f"{name}_block{index + 1}",
         )
     return x
 
 
-def _block(x, channels, out_channels, kernel_size, stride, name):
-    """Bottleneck block; its middle convolution is not padded."""
+def _block(x, channels, out_channels, kernel_size, stride, padding, name):
+    """Bottleneck block; in a BagNet its middle convolution is not padded."""
     shortcut = x
     if stride != 1 or x.shape[-1] != out_channels:
-        shortcut = _conv(x, out_channels, 1, stride, f"{name}_shortcut_conv")
+        shortcut = _conv(
+            x, out_channels, 1, stride, padding, f"{name}_shortcut_conv"
+        )
         shortcut = _batch_norm(shortcut, f"{name}_shortcut_bn")
-    if kernel_size > 1:
+    if kernel_size > 1 and padding == "valid":
         # The unpadded convolution loses kernel_size - 1 rows and columns
         # (at stride 2: half of them). The shortcut is cropped to fit at the
         # bottom and right only, as in the reference, for any input size.
@@ -184,22 +190,22 @@ def _block(x, channels, out_channels, kernel_size, stride, name):
         shortcut = keras.layers.Cropping2D(
             ((0, crop), (0, crop)), name=f"{name}_shortcut_crop"
         )(shortcut)
-    x = _conv(x, channels, 1, 1, f"{name}_conv1")
+    x = _conv(x, channels, 1, 1, padding, f"{name}_conv1")
     x = _relu(_batch_norm(x, f"{name}_bn1"), f"{name}_relu1")
-    x = _conv(x, channels, kernel_size, stride, f"{name}_conv2")
+    x = _conv(x, channels, kernel_size, stride, padding, f"{name}_conv2")
     x = _relu(_batch_norm(x, f"{name}_bn2"), f"{name}_relu2")
-    x = _conv(x, out_channels, 1, 1, f"{name}_conv3")
+    x = _conv(x, out_channels, 1, 1, padding, f"{name}_conv3")
     x = _batch_norm(x, f"{name}_bn3")
     x = keras.layers.Add(name=f"{name}_add")([shortcut, x])
     return _relu(x, f"{name}_out")
 
 
-def _conv(x, channels, kernel_size, stride, name):
+def _conv(x, channels, kernel_size, stride, padding, name):
     return keras.layers.Conv2D(
         channels,
         kernel_size,
         strides=stride,
-        padding="valid",
+        padding=padding,
         use_bias=False,
         # Normal with std sqrt(2 / (rows * columns * out_channels)).
         kernel_initializer=keras.initializers.VarianceScaling(
@@ -249,6 +255,8 @@ def _check_arguments(architecture, classes, input_shape, width):
             "input_shape must be (height, width, channels) with known "
             f"channels. Received: input_shape={input_shape!r}"
         )
+    if architecture.geometry is None:
+        return
     receptive_field = architecture.geometry.receptive_field
     if any(s is not None and s < receptive_field for s in input_shape[:2]):
         raise ValueError(

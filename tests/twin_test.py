@@ -3,10 +3,10 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from bagnet_tf import ARCHITECTURES, BagNet
+from bagnet_tf import ARCHITECTURES, CONTROL, BagNet
 from train.twin import copy_back, training_twin
 
-_VARIANTS = tuple((name, a) for name, a in ARCHITECTURES.items())
+_VARIANTS = tuple((a.name, a) for a in (*ARCHITECTURES.values(), CONTROL))
 
 
 def _model(architecture):

@@ -14,7 +14,7 @@ import ml_collections
 import tensorflow as tf
 from absl import logging
 
-from bagnet_tf.architecture import ARCHITECTURES
+from bagnet_tf.architecture import ARCHITECTURES, CONTROL
 from bagnet_tf.datasets import ImageSource, image_source
 from bagnet_tf.models import BagNet
 
@@ -267,14 +267,16 @@ class _Run:
 
 
 def _build_model(config, source: ImageSource) -> keras.Model:
-    if config.architecture not in ARCHITECTURES:
+    known = {**ARCHITECTURES, CONTROL.name: CONTROL}
+    if config.architecture not in known:
         raise ValueError(
-            f"config.architecture must be one of {sorted(ARCHITECTURES)}. "
+            f"config.architecture must be one of {sorted(known)}. "
             f"Received: {config.architecture!r}"
         )
-    architecture = ARCHITECTURES[config.architecture]
-    for size in {*training_sizes(config), config.eval_image_size}:
-        architecture.geometry.grid_shape(size, size)  # Refuses small ones.
+    architecture = known[config.architecture]
+    if architecture.geometry:
+        for size in {*training_sizes(config), config.eval_image_size}:
+            architecture.geometry.grid_shape(size, size)  # Refuses small ones.
     model = BagNet(
         architecture,
         classes=len(source.labels),

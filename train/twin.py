@@ -75,7 +75,7 @@ class _ComposedConv2D(keras.layers.Conv2D):
         kernel = tf.einsum(
             "im,rcmo->rcio", self._deferred.kernel[0, 0], self.kernel
         )
-        return keras.ops.conv(inputs, kernel, padding="valid")
+        return keras.ops.conv(inputs, kernel, padding=self.padding)
 
     def compute_output_shape(self, input_shape):
         return super().compute_output_shape(
