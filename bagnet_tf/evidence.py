@@ -4,9 +4,10 @@ Words: *class evidence* is the patch logits of one class, and its mean over
 the grid is the logit; a *contribution* is evidence / (rows * cols), and the
 sum of the contributions is the logit.
 
-Adding any map to all classes changes no decision, so one class's raw map
-carries a free gauge. *Class-centred* evidence (minus the mean over classes)
-does not, and is what we rank and draw by default.
+Under a softmax head, adding any map to all classes changes no decision, so one
+class's raw map carries a free gauge. *Class-centred* evidence (minus the mean
+over classes) does not, and is what we rank and draw. Under a sigmoid head each
+class stands by itself (`bagnet_tf.heads`): its evidence as it is.
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from bagnet_tf.architecture import (
 )
 from bagnet_tf.explanation import Explanation
 from bagnet_tf.geometry import geometry_of
+from bagnet_tf.heads import check_head, probabilities_of
 
 
 def patch_logits_model(model: keras.Model) -> keras.Model:
@@ -73,6 +75,7 @@ def explain(
     images: np.ndarray,
     class_ids: Sequence[int] | None = None,
     top_k: int = 5,
+    head: str = "softmax",
 ) -> Explanation:
     """Takes the decision of a BagNet apart into its patches.
 
@@ -80,8 +83,10 @@ def explain(
         model: A BagNet with a classifier.
         images: (batch, height, width, channels), in the model's input range.
         class_ids: The classes to explain, for every image; by default the
-            three most probable ones of each image.
+            three most probable ones of each image, or all if there are fewer.
         top_k: Number of patches that `Explanation.top_patches` gives.
+        head: What the logits mean, `"softmax"` (one of the classes) or
+            `"sigmoid"` (each class by itself): `ModelInfo.head`.
 
     Returns:
         An `Explanation`.
@@ -89,15 +94,16 @@ def explain(
     Raises:
         ValueError: If `images` has the wrong rank, channels, dtype or range,
             or is smaller than the receptive field, or a class id is out of
-            range.
+            range, or `head` is unknown, or softmax for a single class.
     """
     images = np.asarray(images)
     geometry = geometry_of(model)
     check_images(images, model)
     geometry.grid_shape(*images.shape[1:3])
     network = patch_logits_model(model)
+    classes = model.get_layer(CLASSIFIER_LAYER).units
+    _check_head(head, classes)
     if class_ids is not None:
-        classes = model.get_layer(CLASSIFIER_LAYER).units
         check_class_ids(class_ids, classes)
     outputs = network.predict(images, verbose=0)
     logits, patch_logits = outputs["logits"], outputs["patch_logits"]
@@ -108,7 +114,7 @@ def explain(
     picked = class_ids[:, None, None, :]
     return Explanation(
         logits=logits,
-        probabilities=_softmax(logits),
+        probabilities=probabilities_of(logits, head),
         class_ids=class_ids,
         class_evidence=np.take_along_axis(patch_logits, picked, axis=-1),
         centred_evidence=np.take_along_axis(
@@ -117,8 +123,9 @@ def explain(
         geometry=geometry,
         top_k=top_k,
         patch_probabilities=np.take_along_axis(
-            _softmax(patch_logits), picked, axis=-1
+            probabilities_of(patch_logits, head), picked, axis=-1
         ),
+        head=head,
     )
 
 
@@ -142,7 +149,7 @@ def check_images(images: np.ndarray, model: keras.Model) -> None:
         low, high = images.min(initial=0), images.max(initial=0)
         if not 0 <= low <= high <= 255:  # Written so that NaN fails.
             raise ValueError(
-                "images must be RGB in 0..255: this model normalises them "
+                "images must be in 0..255: this model normalises them "
                 f"itself. Received: values from {low} to {high}"
             )
 
@@ -168,6 +175,10 @@ def check_class_ids(class_ids: Sequence[int], classes: int) -> None:
         )
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+def _check_head(head, classes):
+    check_head(head)
+    if head == "softmax" and classes == 1:
+        raise ValueError(
+            "head must be 'sigmoid' for a model of one class: compared with "
+            f"no other, it is always certain. Received: head={head!r}"
+        )

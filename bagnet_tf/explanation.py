@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bagnet_tf.geometry import Box, PatchGeometry
+from bagnet_tf.heads import evidence_name, is_centred
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,11 +17,12 @@ class Patch:
         row: Grid row.
         col: Grid column.
         box: The patch in input pixels.
-        evidence: Class-centred evidence, logits.
+        evidence: `Explanation.decisive_evidence`, logits.
         contribution: Evidence / number of patches, logits.
-        share: Contribution / class-centred logit: the shares of all patches
+        share: Contribution / sum of all contributions (the class-centred
+            logit, or of a sigmoid head the logit): the shares of all patches
             add up to 1 (single ones may be negative or above 1). NaN where
-            that logit is 0.
+            that sum is 0.
     """
 
     row: int
@@ -37,17 +39,18 @@ class Explanation:
 
     Attributes:
         logits: (batch, classes), float32.
-        probabilities: Softmax of the logits, (batch, classes).
+        probabilities: Softmax or sigmoid of the logits, (batch, classes).
         class_ids: The explained classes of each image, (batch, k), int.
         class_evidence: Their patch logits, (batch, rows, cols, k).
         centred_evidence: The same, minus the mean over all classes.
         geometry: Receptive field and stride of the grid.
         top_k: Number of patches that `top_patches` gives by default.
-        patch_probabilities: Softmax over *all* classes of each patch's
-            logits, for the explained classes, (batch, rows, cols, k): what
-            the model says of that patch alone. They are not parts of the
+        patch_probabilities: Softmax over *all* classes, or sigmoid, of each
+            patch's logits, for the explained classes, (batch, rows, cols, k):
+            what the model says of that patch alone. They are not parts of the
             decision: neither their mean nor their product is its
             probability. None in an explanation made without them.
+        head: `"softmax"` or `"sigmoid"` (see `bagnet_tf.heads`).
     """
 
     logits: np.ndarray
@@ -58,6 +61,24 @@ class Explanation:
     geometry: PatchGeometry
     top_k: int
     patch_probabilities: np.ndarray | None = None
+    head: str = "softmax"
+
+    @property
+    def decisive_evidence(self) -> np.ndarray:
+        """What is ranked and drawn, (batch, rows, cols, k), logits.
+
+        `centred_evidence` under a softmax head, which only compares classes;
+        `class_evidence` under a sigmoid head, where each class stands by
+        itself.
+        """
+        if is_centred(self.head):
+            return self.centred_evidence
+        return self.class_evidence
+
+    @property
+    def evidence_name(self) -> str:
+        """Which that is: "class-centred evidence" or "class evidence"."""
+        return evidence_name(self.head)
 
     @property
     def additivity_error(self) -> np.ndarray:
@@ -93,8 +114,8 @@ class Explanation:
                 class instead.
 
         Returns:
-            Patches by falling class-centred evidence; with `against`, by
-            rising one. Where few patches speak for a class, the last of them
+            Patches by falling `decisive_evidence`; with `against`, by rising
+            one. Where few patches speak for a class, the last of them
             may speak against it, and the other way round.
 
         Raises:
@@ -105,7 +126,7 @@ class Explanation:
         _check_index("class_index", class_index, self.class_ids.shape[1])
         k = self.top_k if k is None else k
         chosen = []
-        evidence = self.centred_evidence[image, :, :, class_index]
+        evidence = self.decisive_evidence[image, :, :, class_index]
         order = evidence if against else -evidence
         for cell in np.argsort(order, axis=None, kind="stable"):
             if len(chosen) == k:
@@ -166,10 +187,10 @@ class Explanation:
         Returns:
             A row for each explained class and patch: `class_id`, `row`,
             `col`, the patch's box in input pixels (`top`, `left`, `bottom`,
-            `right`), `evidence`, `contribution`, `centred_contribution`, and
-            `patch_probability` where known. Over the rows of a class,
-            contributions add up to its logit, centred ones to its
-            class-centred logit.
+            `right`), `evidence`, `contribution`, under a softmax head
+            `centred_contribution`, and `patch_probability` where known. Over
+            the rows of a class, contributions add up to its logit, centred
+            ones to its class-centred logit.
 
         Raises:
             ValueError: If `image` is not in the batch.
@@ -186,7 +207,9 @@ class Explanation:
                 entry |= self.geometry.box(row, col)._asdict()
                 entry["evidence"] = float(evidence[cell])
                 entry["contribution"] = float(evidence[cell] / patches)
-                entry["centred_contribution"] = float(centred[cell] / patches)
+                if is_centred(self.head):
+                    centred_part = float(centred[cell] / patches)
+                    entry["centred_contribution"] = centred_part
                 if self.patch_probabilities is not None:
                     probability = self.patch_probabilities[image][cell]
                     entry["patch_probability"] = float(probability)
@@ -213,33 +236,34 @@ class Explanation:
             labels: Class names; without them, `class 0` and so on.
 
         Returns:
-            A dict with the grid, per class its probability, logit and
-            evidence map, and the patches that speak most for and most
-            against the first class.
+            A dict with the grid, the head, per class its probability, logit
+            and evidence map (under a softmax head the class-centred one too),
+            and the patches that speak most for and most against the first
+            class, by the evidence that is named.
         """
         classes = []
         for index, class_id in enumerate(self.class_ids[image]):
             name = labels[class_id] if len(labels) else f"class {class_id}"
             evidence = self.class_evidence[image, :, :, index]
-            centred = self.centred_evidence[image, :, :, index]
-            classes.append(
-                {
-                    "class_id": int(class_id),
-                    "label": name,
-                    "probability": float(self.probabilities[image, class_id]),
-                    "logit": float(self.logits[image, class_id]),
-                    "mean_class_evidence": float(
-                        evidence.mean(dtype=np.float64)
-                    ),
-                    "class_evidence": evidence.tolist(),
-                    "class_centred_evidence": centred.tolist(),
-                }
-            )
+            entry = {
+                "class_id": int(class_id),
+                "label": name,
+                "probability": float(self.probabilities[image, class_id]),
+                "logit": float(self.logits[image, class_id]),
+                "mean_class_evidence": float(evidence.mean(dtype=np.float64)),
+                "class_evidence": evidence.tolist(),
+            }
+            if is_centred(self.head):
+                centred = self.centred_evidence[image, :, :, index]
+                entry["class_centred_evidence"] = centred.tolist()
+            classes.append(entry)
         return {
             "receptive_field": self.geometry.receptive_field,
             "stride": self.geometry.stride,
             "grid_shape": list(self.class_evidence.shape[1:3]),
             "additivity_error": float(self.additivity_error[image]),
+            "head": self.head,
+            "patches_ranked_by": self.evidence_name,
             "classes": classes,
             "top_patches": _as_dicts(self.top_patches(image)),
             "patches_against": _as_dicts(self.top_patches(image, against=True)),

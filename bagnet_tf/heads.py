@@ -32,6 +32,16 @@ def default_head(classes: int) -> str:
     return "sigmoid" if classes == 1 else "softmax"
 
 
+def is_centred(head: str) -> bool:
+    """Whether class-centred evidence is what decides, or evidence as it is."""
+    return head == "softmax"
+
+
+def evidence_name(head: str) -> str:
+    """What evidence decides, in words: of pictures, tables and JSON files."""
+    return "class-centred evidence" if is_centred(head) else "class evidence"
+
+
 def probabilities_of(logits: np.ndarray, head: str) -> np.ndarray:
     """What a head makes of logits.
 

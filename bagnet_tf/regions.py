@@ -21,6 +21,7 @@ REGION_COLUMNS = (
     "num_patches",
     "peak_evidence",
     "contribution",
+    "evidence_name",
 )
 
 
@@ -33,9 +34,9 @@ class Region:
             pixels in the middle of each patch: what the map shows, and less
             than the patches see.
         num_patches: Number of patches.
-        peak_evidence: The largest class-centred evidence, logits.
-        contribution: What the region adds to the class-centred logit: the
-            sum of its evidence / number of all patches, logits.
+        peak_evidence: The largest evidence, logits.
+        contribution: What the region adds to the class's (class-centred)
+            logit: the sum of its evidence / number of all patches, logits.
     """
 
     box: Box
@@ -52,7 +53,7 @@ def find_regions(
     Patches above, below, left and right of one another are neighbours.
 
     Args:
-        evidence: Class-centred evidence of one class, (rows, cols), logits.
+        evidence: Of one class, (rows, cols), logits; the decisive one.
         geometry: Receptive field and stride of the grid.
         threshold: Regions have more evidence than this in each patch, logits.
 
@@ -63,7 +64,7 @@ def find_regions(
         ValueError: If `evidence` is not (rows, cols) or `threshold` is NaN.
 
     Example:
-        >>> evidence = explanation.centred_evidence[0, :, :, 0]
+        >>> evidence = explanation.decisive_evidence[0, :, :, 0]
         >>> find_regions(evidence, explanation.geometry, threshold=5.0)
     """
     if evidence.ndim != 2:
@@ -93,8 +94,8 @@ def fit_threshold(maps: Iterable[np.ndarray], quantile: float = 0.99) -> float:
     """A threshold for `find_regions` from maps of held-out photos.
 
     Args:
-        maps: Class-centred evidence maps, of any shapes. They should be of
-            photos that are not those whose regions are reported.
+        maps: Evidence maps of any shapes, of photos that are not those whose
+            regions are reported.
         quantile: The part of all patches that lies at or below the threshold.
 
     Returns:
@@ -105,7 +106,7 @@ def fit_threshold(maps: Iterable[np.ndarray], quantile: float = 0.99) -> float:
 
     Example:
         >>> held_out = bagnet_tf.explain(model, images, class_ids=[3])
-        >>> threshold = fit_threshold(held_out.centred_evidence, quantile=0.95)
+        >>> threshold = fit_threshold(held_out.decisive_evidence, 0.95)
     """
     if not 0 <= quantile <= 1:
         raise ValueError(
@@ -121,6 +122,7 @@ def region_table(
     photo: Photo,
     regions: Mapping[int, Sequence[Region]],
     labels: Sequence[str],
+    evidence_name: str = "class-centred evidence",
 ) -> list[dict]:
     """The regions of a photo as rows of a table, boxes in its own pixels.
 
@@ -128,6 +130,7 @@ def region_table(
         photo: The photo, after EXIF rotation.
         regions: From `find_regions`, by class id.
         labels: Class names, by class id.
+        evidence_name: What regions were found in: `Explanation.evidence_name`.
 
     Returns:
         A dict of `REGION_COLUMNS` for each region; its box has at least one
@@ -150,6 +153,7 @@ def region_table(
                 region.num_patches,
                 region.peak_evidence,
                 region.contribution,
+                evidence_name,
             )
             table.append(dict(zip(REGION_COLUMNS, row, strict=True)))
     return table
@@ -159,6 +163,7 @@ def to_coco(
     photos: Sequence[Photo],
     tables: Sequence[Sequence[Mapping]],
     labels: Sequence[str],
+    evidence_name: str = "class-centred evidence",
 ) -> dict:
     """The regions of many photos in COCO's format for detections.
 
@@ -166,6 +171,7 @@ def to_coco(
         photos: The photos.
         tables: `region_table` of each.
         labels: Class names, by class id.
+        evidence_name: What regions were found in.
 
     Returns:
         A JSON-ready dict of `info`, `images`, `annotations` and `categories`.
@@ -197,7 +203,7 @@ def to_coco(
             )
     return {
         "info": {
-            "description": "Regions of strong class-centred evidence",
+            "description": f"Regions of strong {evidence_name}",
             "version": __version__,
         },
         "images": images,

@@ -7,15 +7,17 @@ its own pixels, and which part of it the model saw.
 import dataclasses
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from bagnet_tf.decisions import Verdict, verdict_of
 from bagnet_tf.explanation import Explanation
 from bagnet_tf.geometry import Box
 from bagnet_tf.preprocessing import (
     CropTransform,
     evaluation_transform,
+    in_grey,
     load_photo_and_notes,
 )
 from bagnet_tf.version import __version__
@@ -27,7 +29,7 @@ class Photo:
 
     Attributes:
         path: The file, as the user named it.
-        image: The model's input, RGB, uint8 (height, width, 3).
+        image: The model's input, RGB or grey, uint8 (height, width, 3 or 1).
         transform: Where `image` lies in the photo.
         notes: What was done to the file's pixels, a short phrase each.
     """
@@ -38,20 +40,32 @@ class Photo:
     notes: tuple[str, ...] = ()
 
 
-def read_photo(path: str | os.PathLike, image_size: tuple[int, int]) -> Photo:
+def read_photo(
+    path: str | os.PathLike, image_size: tuple[int, int], channels: int = 3
+) -> Photo:
     """Reads a photo and makes the model's input of it.
 
     Args:
         path: An image file.
         image_size: (height, width) of the model's input, pixels.
+        channels: Of the model's input: 3, or 1 for grey.
 
     Returns:
         A `Photo`.
 
     Raises:
-        ValueError: If the file is missing or is no readable image.
+        ValueError: If the file is missing or is no readable image, or the
+            model takes other channels.
     """
+    if channels not in (1, 3):
+        raise ValueError(
+            "A photo is RGB or grey, for models of 3 channels or 1; "
+            "bagnet_tf.explain takes arrays of any. "
+            f"Received: channels={channels}"
+        )
     photo, notes = load_photo_and_notes(path)
+    if channels == 1:
+        photo, notes = in_grey(photo), _notes_on_grey(notes)
     image, transform = evaluation_transform(photo, image_size)
     return Photo(str(path), image, transform, notes)
 
@@ -62,6 +76,7 @@ def describe(
     labels: Sequence[str],
     index: int = 0,
     contrast: tuple[int, int] | None = None,
+    thresholds: Mapping[int, float] | None = None,
 ) -> dict:
     """The decision on a photo as JSON-ready values.
 
@@ -72,12 +87,15 @@ def describe(
         index: Which image of the explanation the photo's is.
         contrast: Two explained class ids: adds why the first and not the
             second.
+        thresholds: Operating thresholds, by class id: `ModelInfo.thresholds`.
 
     Returns:
-        A dict with the prediction, what was done to the file, how well the
-        evidence adds up to the logit, the content of `Explanation.to_json`,
-        and for each of its patches `photo_box`, in pixels of the photo. Sizes
-        are (height, width). A share that is not defined is None.
+        A dict with the prediction (of a sigmoid head `predictions`, a list of
+        all classes above their thresholds), what was done to the file,
+        how well the evidence adds up to the logit, the content of
+        `Explanation.to_json`, for each explained class that has a threshold
+        its `decision`, and for each patch `photo_box`, in pixels of the photo.
+        Sizes are (height, width). A share that is not defined is None.
 
     Example:
         >>> photo = read_photo("cat.jpg", info.image_size)
@@ -94,6 +112,11 @@ def describe(
         # JSON has no NaN.
         if patch["share"] is not None and math.isnan(patch["share"]):
             patch["share"] = None
+    verdict = verdict_of(
+        explanation.logits[index], explanation.head, labels, thresholds or {}
+    )
+    for entry in details["classes"]:
+        entry |= _decision(verdict, entry["class_id"])
     margin = explanation.geometry.unseen_margin(height, width)
     return {
         "bagnet_tf": __version__,
@@ -103,8 +126,9 @@ def describe(
         "input_size": [height, width],
         "crop_in_photo": to_photo(Box(0, 0, height, width))._asdict(),
         "unseen_margin": {"bottom": margin[0], "right": margin[1]},
-        "prediction": _prediction(explanation, labels, index),
-        "drawn": "class-centred evidence, logits",
+        **_prediction(verdict, explanation, labels, index),
+        "verdict": f"{verdict.title}, {verdict.detail}",
+        "drawn": f"{explanation.evidence_name}, logits",
         "additivity": _additivity(explanation, index),
         **details,
         **_contrast(explanation, labels, index, contrast),
@@ -143,6 +167,14 @@ def decomposition(
     return table
 
 
+def _notes_on_grey(notes: tuple[str, ...]) -> tuple[str, ...]:
+    """What was done to a file for a model that sees it in grey."""
+    was_grey = {"grey to RGB", "black and white to RGB"}
+    if was_grey.isdisjoint(notes):
+        return (*notes, "RGB to grey")
+    return tuple(note for note in notes if note not in was_grey)
+
+
 def _contrast(explanation, labels, index, contrast) -> dict:
     if contrast is None:
         return {}
@@ -160,13 +192,32 @@ def _contrast(explanation, labels, index, contrast) -> dict:
     }
 
 
-def _prediction(explanation, labels, index) -> dict:
-    class_id = int(explanation.logits[index].argmax())
+def _prediction(verdict: Verdict, explanation, labels, index) -> dict:
+    found = [
+        {
+            "label": labels[class_id],
+            "class_id": class_id,
+            "probability": float(explanation.probabilities[index, class_id]),
+            "logit": float(explanation.logits[index, class_id]),
+        }
+        for class_id in verdict.class_ids
+    ]
+    if explanation.head == "sigmoid":
+        return {"predictions": found}
+    return {"prediction": found[0]}
+
+
+def _decision(verdict: Verdict, class_id: int) -> dict:
+    if class_id not in verdict.decisions:
+        return {}
+    decision = verdict.decisions[class_id]
     return {
-        "label": labels[class_id],
-        "class_id": class_id,
-        "probability": float(explanation.probabilities[index, class_id]),
-        "logit": float(explanation.logits[index, class_id]),
+        "decision": {
+            "statement": str(decision),
+            "above": decision.above,
+            "threshold": decision.threshold,
+            "is_operating_threshold": decision.operating,
+        }
     }
 
 

@@ -7,7 +7,9 @@ Example:
 Writes DIR/STEM.png and DIR/STEM.json for every image, where STEM is the
 name of the image's file without its ending (a second one of the same name
 becomes STEM-2). Drawn is class-centred evidence: patch logits minus their mean
-over the classes. On demand also:
+over the classes. A sigmoid head's classes stand each by itself: drawn are their
+patch logits, and told is which of them are above their thresholds. A model of
+one channel sees photos in grey. On demand also:
 
     STEM.svg                 --picture_format=png,svg
     STEM-overlay.png         --overlay: evidence on the photo, at its size
@@ -115,8 +117,8 @@ _CONTACT_SHEET = flags.DEFINE_bool(
 _REGIONS_THRESHOLD = flags.DEFINE_float(
     "regions_threshold",
     None,
-    "Write the regions where a class has more class-centred evidence than "
-    "this in each patch, logits.",
+    "Write the regions where a class has more evidence than this in each "
+    "patch, logits, of the kind that is drawn.",
     flag_values=_FLAGS,
 )
 
@@ -142,22 +144,22 @@ def main() -> None:
     labels = read_labels(_LABELS.value) if _LABELS.value else None
     model, info = load_model(_MODEL.value, _IMAGE_SIZE.value, labels)
     class_ids, contrast = _classes(info.labels)
-    photos = [read_photo(path, info.image_size) for path in _IMAGE.value]
+    channels = model.input_shape[-1]
+    photos = [
+        read_photo(path, info.image_size, channels) for path in _IMAGE.value
+    ]
     writer = ExplanationWriter(
-        _MODEL.value,
-        info.labels,
-        run_files,
-        contrast,
-        _REGIONS_THRESHOLD.value,
+        _MODEL.value, info, run_files, contrast, _REGIONS_THRESHOLD.value
     )
+    explained = _explained(model, info.head, photos, class_ids)
     progress = tqdm.tqdm(
-        zip(photos, targets, _explained(model, photos, class_ids), strict=True),
+        zip(photos, targets, explained, strict=True),
         total=len(photos),
         unit="image",
         # None: shown where stderr is a terminal.
         disable=None if len(photos) > _MANY_IMAGES else True,
     )
-    dense_maps = _dense_maps_of(model)
+    dense_maps = _dense_maps_of(model, info.head)
     for photo, files, (explanation, index) in progress:
         dense = dense_maps(photo, explanation.class_ids[index])
         tqdm.tqdm.write(writer.write(photo, files, explanation, index, dense))
@@ -232,11 +234,12 @@ def _classes(labels) -> tuple[list[int] | None, tuple[int, int] | None]:
     return list(dict.fromkeys(found)), contrast
 
 
-def _dense_maps_of(model):
+def _dense_maps_of(model, head):
     """A function of a photo and class ids: maps, if --stride asks for them."""
     import numpy as np
 
     from bagnet_tf.geometry import geometry_of
+    from bagnet_tf.heads import is_centred
     from bagnet_tf.heatmap import HeatmapNetwork
     from bagnet_tf.rendering import DenseMaps
 
@@ -247,13 +250,13 @@ def _dense_maps_of(model):
 
     def dense_maps(photo, class_ids):
         images = photo.image[None].astype(np.float32)
-        values = network(images, class_ids.tolist(), "same", centred=True)
+        values = network(images, class_ids.tolist(), "same", is_centred(head))
         return DenseMaps(values[0], _STRIDE.value)
 
     return dense_maps
 
 
-def _explained(model, photos, class_ids):
+def _explained(model, head, photos, class_ids):
     """Yields for each photo an explanation and the photo's index in it."""
     import numpy as np
 
@@ -262,7 +265,7 @@ def _explained(model, photos, class_ids):
     for first in range(0, len(photos), _BATCH_SIZE):
         batch = [photo.image for photo in photos[first : first + _BATCH_SIZE]]
         images = np.stack(batch).astype(np.float32)
-        explanation = explain(model, images, class_ids, _TOP_K.value)
+        explanation = explain(model, images, class_ids, _TOP_K.value, head)
         if not np.isfinite(explanation.logits).all():
             raise ValueError(
                 "model must give finite logits. "

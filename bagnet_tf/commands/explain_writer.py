@@ -3,17 +3,20 @@
 import json
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from PIL import Image
 
 from bagnet_tf.commands.explain_files import Files, written_whole
+from bagnet_tf.decisions import verdict_of
 from bagnet_tf.explanation import Explanation
 from bagnet_tf.files import write_csv
+from bagnet_tf.heads import evidence_name
 from bagnet_tf.layout import map_extent
+from bagnet_tf.model_info import ModelInfo
 from bagnet_tf.photo_maps import map_on_photo, to_the_rim
-from bagnet_tf.preprocessing import load_photo
+from bagnet_tf.preprocessing import in_grey, load_photo
 from bagnet_tf.regions import (
     REGION_COLUMNS,
     find_regions,
@@ -37,7 +40,7 @@ class ExplanationWriter:
 
     Args:
         model_path: The model, as the user named it.
-        labels: Class names, by class id.
+        info: The model's labels, head and operating thresholds.
         run_files: Where the results of the run go, by kind.
         contrast: Two explained class ids for contrast maps.
         threshold: Regions have more evidence than this, logits; None: no
@@ -47,17 +50,19 @@ class ExplanationWriter:
     def __init__(
         self,
         model_path: str,
-        labels: Sequence[str],
+        info: ModelInfo,
         run_files: Files,
         contrast: tuple[int, int] | None = None,
         threshold: float | None = None,
     ):
         """Begins a run without photos."""
         self._model_path = model_path
-        self._labels = labels
+        self._labels = info.labels
+        self._thresholds = info.thresholds
         self._run_files = run_files
         self._contrast = contrast
         self._threshold = threshold
+        self._evidence_name = evidence_name(info.head)
         self._photos, self._tables = [], []
         # Of the contact sheet; its colour scale is that of whole patches.
         self._entries, self._whole_patches, self._extent = [], [], None
@@ -88,23 +93,19 @@ class ExplanationWriter:
         with written_whole(files) as temporary:
             self._draw(photo, temporary, explanation, index, dense)
             if "overlay" in files:
-                limit = colour_limit(explanation.centred_evidence[index])
+                limit = colour_limit(explanation.decisive_evidence[index])
                 overlay = _overlay(photo, values[..., 0], extent, limit)
                 overlay.save(temporary["overlay"])
             if "maps" in files:
-                maps = explanation.centred_evidence[index]
+                maps = explanation.decisive_evidence[index]
                 np.save(temporary["maps"], dense.values if dense else maps)
             if "table" in files:
                 rows = decomposition(photo, explanation, self._labels, index)
                 write_csv(temporary["table"], rows, list(rows[0]))
             _write_json(temporary["numbers"], content)
         self._remember(photo, explanation, index, values, extent)
-        prediction = content["prediction"]
-        return (
-            f"{photo.path}: {prediction['label']}, "
-            f"p = {prediction['probability']:.3f} -> "
-            + ", ".join(map(str, files.values()))
-        )
+        names = ", ".join(map(str, files.values()))
+        return f"{photo.path}: {content['verdict']} -> {names}"
 
     def finish(self) -> str:
         """Writes the results of the run; returns a line about them, if any."""
@@ -114,7 +115,12 @@ class ExplanationWriter:
             if "regions" in temporary:
                 rows = [row for table in self._tables for row in table]
                 write_csv(temporary["regions_table"], rows, REGION_COLUMNS)
-                coco = to_coco(self._photos, self._tables, self._labels)
+                coco = to_coco(
+                    self._photos,
+                    self._tables,
+                    self._labels,
+                    self._evidence_name,
+                )
                 _write_json(temporary["regions"], coco)
             sheets = [k for k in temporary if k.startswith("sheet_")]
             if sheets:
@@ -125,6 +131,7 @@ class ExplanationWriter:
                     self._extent,
                     heading,
                     colour_limit(np.stack(self._whole_patches)),
+                    self._evidence_name,
                 )
                 for kind in sheets:
                     save_picture(figure, temporary[kind])
@@ -133,7 +140,12 @@ class ExplanationWriter:
 
     def _numbers(self, photo, files, explanation, index, dense) -> dict:
         content = describe(
-            photo, explanation, self._labels, index, self._contrast
+            photo,
+            explanation,
+            self._labels,
+            index,
+            self._contrast,
+            self._thresholds,
         )
         stride = dense.stride if dense else explanation.geometry.stride
         maps = {
@@ -156,6 +168,7 @@ class ExplanationWriter:
             "  ·  ".join(parts),
             self._contrast,
             dense,
+            self._thresholds,
         )
         for kind in {"png", "svg"} & temporary.keys():
             save_picture(figure, temporary[kind])
@@ -165,28 +178,38 @@ class ExplanationWriter:
         self._photos.append(photo)
         class_ids = explanation.class_ids[index].tolist()
         if self._threshold is not None:
-            evidence = explanation.centred_evidence[index]
+            evidence = explanation.decisive_evidence[index]
             found = {
                 class_id: find_regions(
                     evidence[..., place], explanation.geometry, self._threshold
                 )
                 for place, class_id in enumerate(class_ids)
             }
-            self._tables.append(region_table(photo, found, self._labels))
+            table = region_table(
+                photo, found, self._labels, explanation.evidence_name
+            )
+            self._tables.append(table)
         if any(kind.startswith("sheet_") for kind in self._run_files):
             self._extent = extent
             entry = self._entry(photo, explanation, index, values[..., 0])
             self._entries.append(entry)
-            whole_patches = explanation.centred_evidence[index, :, :, 0]
+            whole_patches = explanation.decisive_evidence[index, :, :, 0]
             self._whole_patches.append(whole_patches.copy())
 
     def _entry(self, photo, explanation, index, evidence) -> SheetEntry:
         class_id = explanation.class_ids[index, 0]
-        predicted = explanation.logits[index].argmax()
+        verdict = verdict_of(
+            explanation.logits[index],
+            explanation.head,
+            self._labels,
+            self._thresholds,
+        )
         probability = explanation.probabilities[index, class_id]
         subtitle = f"{self._labels[class_id]}  p = {probability:.3f}"
-        if predicted != class_id:
-            subtitle += f"  (prediction: {self._labels[predicted]})"
+        if class_id in verdict.decisions:
+            subtitle += f", {verdict.decisions[class_id]}"
+        elif class_id not in verdict.class_ids:
+            subtitle += f"  (prediction: {verdict.title})"
         name = pathlib.Path(photo.path).name
         # A copy, so that the maps of other classes need not be kept.
         return SheetEntry(photo.image, evidence.copy(), name, subtitle)
@@ -196,7 +219,7 @@ def _drawn(explanation, index, dense):
     """The maps that are drawn, (rows, cols, explained), and where they lie."""
     if dense is not None:
         return to_the_rim(dense.values, dense.stride)
-    values = explanation.centred_evidence[index]
+    values = explanation.decisive_evidence[index]
     return values, map_extent(explanation.geometry, values.shape[:2])
 
 
@@ -204,6 +227,8 @@ def _overlay(photo, evidence, extent, limit) -> Image.Image:
     """The first explained class's evidence on the original photo."""
     # Read again: many photos at full size would not fit in memory.
     original = load_photo(photo.path)
+    if photo.image.shape[-1] == 1:
+        original = in_grey(original)
     evidence = map_on_photo(
         evidence, extent, photo.transform, photo.image.shape[:2]
     )

@@ -1,8 +1,7 @@
 """What does a decision look like? The picture of an explanation."""
 
 import dataclasses
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 from matplotlib.patheffects import withStroke
 
+from bagnet_tf.decisions import verdict_of
 from bagnet_tf.explanation import Explanation
 from bagnet_tf.layout import (
     CAPTION_LINE,
@@ -20,13 +20,17 @@ from bagnet_tf.layout import (
 )
 from bagnet_tf.photo_maps import to_the_rim
 from bagnet_tf.rendering.canvas import GREY, Canvas, number, shortened
+from bagnet_tf.rendering.captions import (
+    footer_lines,
+    panel_subtitle,
+    strip_headings,
+    tile_lines,
+)
 from bagnet_tf.rendering.maps import colour_limit, draw_map, draw_pixels
 
 _BOX_COLOUR = "#ffd500"
 # How many letters of two class names stand above a map.
 _CONTRAST_LETTERS = 24
-# Mean width of a letter of the footer, pixels of the picture.
-_FOOTER_CHARACTER = 11.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +38,9 @@ class DenseMaps:
     """Padded dense maps that are drawn in place of the grid's.
 
     Attributes:
-        values: Class-centred evidence of the explained classes,
-            (rows, cols, k), from `bagnet_tf.dense_heatmap`.
+        values: Decisive evidence of the explained classes (see
+            `Explanation.decisive_evidence`), (rows, cols, k), from
+            `bagnet_tf.dense_heatmap`.
         stride: Distance between neighbouring patches, pixels.
     """
 
@@ -61,16 +66,17 @@ def render_explanation(
     source: str = "",
     contrast: tuple[int, int] | None = None,
     dense: DenseMaps | None = None,
+    thresholds: Mapping[int, float] | None = None,
 ) -> Figure:
     """Draws how a decision is made of patches.
 
     The photo as the model sees it, with numbered boxes around the patches
-    that speak most for the first explained class; the class-centred evidence
-    maps of all explained classes, on one symmetric colour scale in logits;
+    that speak most for the first explained class; the maps of the decisive
+    evidence of all explained classes, on one symmetric colour scale in logits;
     and those patches with what each adds to the decision.
 
     Args:
-        image: The model's input, RGB, uint8 (height, width, 3).
+        image: The model's input, RGB or grey, uint8 (height, width, 3 or 1).
         explanation: From `bagnet_tf.explain`.
         labels: Class names, by class id.
         index: Which image of the explanation `image` is.
@@ -80,21 +86,25 @@ def render_explanation(
         dense: Maps to draw instead of the grid's. Boxes, strip, shares and
             the colour scale stay those of the grid, of which the decision is
             made.
+        thresholds: Operating thresholds, by class id: `ModelInfo.thresholds`.
 
     Returns:
         A figure with an Agg canvas: `figure.savefig("cat.png")`, or ".svg".
 
     Raises:
-        ValueError: If `image` is not RGB or not of the size explained, if
-            `dense` is not of that size, or if a class of `contrast` was not
-            explained.
+        ValueError: If `image` is neither RGB nor grey or not of the size
+            explained, if `dense` is not of that size, or if a class of
+            `contrast` was not explained.
 
     Example:
         >>> explanation = bagnet_tf.explain(model, image[None])
         >>> figure = render_explanation(image, explanation, labels)
     """
     _check_image(image, explanation)
-    maps = _maps(image, explanation, labels, index, dense)
+    verdict = verdict_of(
+        explanation.logits[index], explanation.head, labels, thresholds or {}
+    )
+    maps = _maps(image, explanation, labels, index, dense, verdict)
     if contrast is not None:
         maps.append(_contrast(maps, explanation, labels, index, contrast))
     patches = [p for p in explanation.top_patches(index) if p.evidence > 0]
@@ -103,16 +113,13 @@ def render_explanation(
         num_panels=1 + len(maps),
         num_tiles=len(patches),
     )
-    footer = _footer(explanation, labels, index, contrast, dense)
-    characters = int((layout.width - 2 * MARGIN) / _FOOTER_CHARACTER)
-    footer = [
-        line for text in footer for line in textwrap.wrap(text, characters)
-    ]
+    stride = dense.stride if dense else None
+    footer = footer_lines(explanation, labels, index, contrast, stride, layout)
     layout = dataclasses.replace(layout, num_footer_lines=len(footer))
     canvas = Canvas(layout)
-    _draw_title(canvas, explanation, labels, index, source)
+    _draw_title(canvas, verdict, source)
     _draw_input(canvas, image, patches)
-    _draw_maps(canvas, image, maps)
+    _draw_maps(canvas, image, maps, explanation.evidence_name)
     _draw_strip(canvas, image, explanation, labels, index, patches)
     for place, line in enumerate(footer):
         top = layout.footer_top + place * LINE
@@ -120,9 +127,9 @@ def render_explanation(
     return canvas.figure
 
 
-def _maps(image, explanation, labels, index, dense) -> list[_Map]:
+def _maps(image, explanation, labels, index, dense, verdict) -> list[_Map]:
     """A map for each explained class."""
-    grid = explanation.centred_evidence[index]  # (rows, cols, explained)
+    grid = explanation.decisive_evidence[index]  # (rows, cols, explained)
     values, extent = grid, map_extent(explanation.geometry, grid.shape[:2])
     if dense is not None:
         sides = [-(-side // dense.stride) for side in image.shape[:2]]
@@ -135,13 +142,10 @@ def _maps(image, explanation, labels, index, dense) -> list[_Map]:
         values, extent = to_the_rim(dense.values, dense.stride)
     maps = []
     for place, class_id in enumerate(explanation.class_ids[index]):
-        probability = explanation.probabilities[index, class_id]
-        logit = number(explanation.logits[index, class_id])
-        numbers = f"p = {probability:.3f}  ·  logit {logit}"
         maps.append(
             _Map(
                 labels[class_id],
-                numbers,
+                panel_subtitle(explanation, index, class_id, verdict),
                 values[..., place],
                 extent,
                 grid[..., place],
@@ -151,7 +155,7 @@ def _maps(image, explanation, labels, index, dense) -> list[_Map]:
 
 
 def _contrast(maps, explanation, labels, index, contrast) -> _Map:
-    """Why one class and not the other; the mean over classes cancels."""
+    """Why one class and not the other; what is in both maps cancels."""
     explanation.contrast(index, *contrast)  # Raises if not explained.
     explained = explanation.class_ids[index].tolist()
     one, other = (maps[explained.index(class_id)] for class_id in contrast)
@@ -169,11 +173,9 @@ def _contrast(maps, explanation, labels, index, contrast) -> _Map:
     )
 
 
-def _draw_title(canvas, explanation, labels, index, source):
-    predicted = explanation.logits[index].argmax()
-    probability = explanation.probabilities[index, predicted]
-    title = f"prediction: {labels[predicted]}"
-    subtitle = f"p = {probability:.3f}" + f"  ·  {source}" * bool(source)
+def _draw_title(canvas, verdict, source):
+    title = f"prediction: {verdict.title}"
+    subtitle = verdict.detail + f"  ·  {source}" * bool(source)
     canvas.text(MARGIN, MARGIN // 2, title, size=17, weight="bold")
     canvas.text(MARGIN, MARGIN // 2 + 48, subtitle, size=12, color=GREY)
 
@@ -213,7 +215,7 @@ def _draw_box_number(axes, text, box, image_width):
     )
 
 
-def _draw_maps(canvas, image, maps):
+def _draw_maps(canvas, image, maps, evidence_name):
     values = np.concatenate([panel.evidence.ravel() for panel in maps])
     limit = colour_limit(np.stack([panel.whole_patches for panel in maps]))
     for place, panel in enumerate(maps, start=1):
@@ -221,71 +223,34 @@ def _draw_maps(canvas, image, maps):
             canvas.layout.panel(place), panel.title, panel.subtitle
         )
         draw_map(axes, image, panel.evidence, panel.extent, limit)
-    label = "class-centred evidence (logits per patch)"
+    label = f"{evidence_name} (logits per patch)"
     canvas.colour_bar(canvas.layout.colour_bar, values, limit, label)
 
 
 def _draw_strip(canvas, image, explanation, labels, index, patches):
     layout, top = canvas.layout, canvas.layout.strip_top
-    label = labels[explanation.class_ids[index, 0]]
-    total = explanation.centred_evidence[index, :, :, 0].mean()
-    heading = f"patches that speak most for {label}"
-    caption = (
-        "evidence in logits, and share of the class-centred logit "
-        f"{number(total, '+')} (all patches together: 100 %)"
-    )
-    if not patches:
-        heading = f"no patch speaks for {label}"
-        caption = f"the class-centred logit is {number(total, '+')}"
+    heading, caption = strip_headings(explanation, labels, index, patches)
     canvas.text(MARGIN, top, heading, size=12, weight="bold")
     canvas.text(MARGIN, top + LINE, caption, size=11)
     for place, patch in enumerate(patches):
         box, tile = patch.box, layout.tile(place)
         axes = canvas.axes(tile)
         draw_pixels(axes, image[box.top : box.bottom, box.left : box.right])
-        evidence = f"{place + 1}:  {number(patch.evidence, '+')}"
-        share = f"{number(100 * patch.share)} %"
+        evidence, part = tile_lines(place + 1, patch)
         width = tile.right - tile.left
         top = tile.bottom + 6
         canvas.text(tile.left, top, evidence, width, size=11, weight="bold")
-        canvas.text(tile.left, top + CAPTION_LINE, share, width, size=11)
-
-
-def _footer(explanation, labels, index, contrast, dense) -> list[str]:
-    """Sentences on how to read the picture, a paragraph each."""
-    colours = (
-        "Red speaks for a class and blue against it, compared with the mean "
-        f"of the {explanation.logits.shape[-1]} classes."
-    )
-    error = explanation.relative_additivity_error[index]
-    lines = [
-        "The mean of a class's patch logits is its logit: here within "
-        f"{error:.0e} of the largest logit."
-    ]
-    if contrast is not None:
-        one, other = (shortened(labels[class_id], 40) for class_id in contrast)
-        lines.insert(0, f"In the last map red speaks for {one}, not {other}.")
-    if dense is None:
-        return [f"{colours} Hatched: no patch is centred there.", *lines]
-    rim = explanation.geometry.receptive_field // 2
-    density = "per pixel" if dense.stride == 1 else f"every {dense.stride} px"
-    lines.insert(
-        0,
-        f"Maps: one patch {density}. Within {rim} px of the rim they show the "
-        "padding with zeros too, so that a map's mean is not the logit. The "
-        "decision, the boxes and the shares are those of whole patches "
-        f"{explanation.geometry.stride} pixels apart.",
-    )
-    return [colours, *lines]
+        canvas.text(tile.left, top + CAPTION_LINE, part, width, size=11)
 
 
 def _check_image(image, explanation):
-    expected = explanation.centred_evidence.shape[1:3]
+    expected = explanation.class_evidence.shape[1:3]
     grid_shape = explanation.geometry.grid_shape(*image.shape[:2])
-    rgb = image.shape[2:] == (3,) and image.dtype == np.uint8
-    if not rgb or grid_shape != expected:
+    drawable = image.shape[2:] in ((1,), (3,)) and image.dtype == np.uint8
+    if not drawable or grid_shape != expected:
         raise ValueError(
             f"image must be the explained one, of {expected} patches, as RGB "
-            f"of uint8. Received: image.shape={image.shape}, "
+            "or grey of uint8. "
+            f"Received: image.shape={image.shape}, "
             f"image.dtype={image.dtype}"
         )

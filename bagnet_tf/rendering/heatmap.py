@@ -35,7 +35,8 @@ def plot_heatmap(
     Args:
         heatmap: Evidence, (rows, cols), logits: a padded dense map, or with
             `geometry` a grid of whole patches.
-        image: What the model saw, (height, width, 3) or (height, width).
+        image: What the model saw, RGB or grey: (height, width, 3), or
+            (height, width, 1), or (height, width).
         geometry: Receptive field and stride of a grid of whole patches, such
             as `Explanation.geometry`. Where no patch is centred: hatched.
         stride: Without `geometry`: the stride of the dense map, pixels.

@@ -31,6 +31,17 @@ def colour_limit(
     return float(limit or magnitudes.max() or 1.0)
 
 
+def shown_in_rgb(image: np.ndarray) -> np.ndarray:
+    """An image of three channels, or of one for grey, as RGB."""
+    return np.broadcast_to(image, (*image.shape[:2], 3))
+
+
+def grey_values(image: np.ndarray) -> np.ndarray:
+    """(height, width), float32, of an image that is RGB or grey."""
+    weights = np.float32([0.299, 0.587, 0.114])
+    return shown_in_rgb(image).astype(np.float32) @ weights
+
+
 def draw_map(
     axes: Axes,
     image: np.ndarray,
@@ -46,14 +57,14 @@ def draw_map(
 
     Args:
         axes: Where to draw; its units become pixels of the image.
-        image: RGB, uint8 (height, width, 3).
+        image: RGB or grey, uint8 (height, width, 3 or 1).
         evidence: (rows, cols), logits.
         extent: (left, right, bottom, top) of the map in pixels of the image.
         limit: End of the symmetric colour scale, logits.
     """
     draw_colours(axes, evidence, extent, limit)
     # Black with an opacity is exactly a multiplication of the colours.
-    grey = image.astype(np.float32) @ np.float32([0.299, 0.587, 0.114])
+    grey = grey_values(image)
     shade = np.zeros((*grey.shape, 4), np.float32)
     shade[..., 3] = _SHADE * (grey.max() - grey) / 255
     draw_pixels(axes, shade)
@@ -81,7 +92,7 @@ def draw_pixels(axes: Axes, image: np.ndarray) -> None:
     height, width = image.shape[:2]
     shrunk = axes.bbox.width < width
     axes.imshow(
-        image,
+        shown_in_rgb(image) if image.shape[-1] == 1 else image,
         extent=(0, width, height, 0),
         interpolation="antialiased" if shrunk else "nearest",
     )

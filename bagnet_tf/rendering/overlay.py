@@ -4,7 +4,7 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import Normalize
 
-from bagnet_tf.rendering.maps import COLOUR_MAP
+from bagnet_tf.rendering.maps import COLOUR_MAP, grey_values, shown_in_rgb
 
 # Opacity of the colours at the end of the scale.
 _OPACITY = 0.75
@@ -23,7 +23,7 @@ def overlay_on_photo(
     keeps its colours but fades.
 
     Args:
-        photo: RGB, uint8 (height, width, 3).
+        photo: RGB or grey, uint8 (height, width, 3 or 1).
         evidence: Of the photo's size, logits, NaN where there is none: from
             `bagnet_tf.photo_maps.map_on_photo`.
         limit: End of the symmetric colour scale, logits.
@@ -49,8 +49,7 @@ def overlay_on_photo(
     )[..., :3]
     opacity = _OPACITY * np.minimum(np.abs(values) / limit, 1)
     opacity = opacity[..., None].astype(np.float32)
-    grey = photo.astype(np.float32) @ np.float32([0.299, 0.587, 0.114])
-    drawn = grey[..., None] * (1 - opacity) + colours * opacity
-    faded = 255 - _FADED * (255 - photo.astype(np.float32))
+    drawn = grey_values(photo)[..., None] * (1 - opacity) + colours * opacity
+    faded = 255 - _FADED * (255 - shown_in_rgb(photo).astype(np.float32))
     drawn = np.where(unseen[..., None], faded, drawn)
     return drawn.round().astype(np.uint8)

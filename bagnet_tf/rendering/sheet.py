@@ -21,8 +21,8 @@ class SheetEntry:
     """One image of a contact sheet.
 
     Attributes:
-        image: The model's input, RGB, uint8 (height, width, 3).
-        evidence: Class-centred evidence of one class, (rows, cols), logits.
+        image: The model's input, RGB or grey, uint8 (height, width, 3 or 1).
+        evidence: Of one class, (rows, cols), logits.
         title: Which image it is.
         subtitle: Which class the map is of, and how probable it is.
     """
@@ -38,6 +38,7 @@ def render_contact_sheet(
     extent: tuple[float, float, float, float],
     heading: str,
     limit: float | None = None,
+    evidence_name: str = "class-centred evidence",
 ) -> Figure:
     """Draws many images, each with its map, on one colour scale.
 
@@ -49,6 +50,7 @@ def render_contact_sheet(
         heading: The title of the sheet.
         limit: End of the symmetric colour scale, logits; by default that of
             `colour_limit` for all maps.
+        evidence_name: What the maps show: `Explanation.evidence_name`.
 
     Returns:
         A figure with an Agg canvas.
@@ -78,8 +80,8 @@ def render_contact_sheet(
     limit = limit or colour_limit(values)
     canvas.text(MARGIN, MARGIN // 2, heading, size=17, weight="bold")
     note = (
-        "class-centred evidence on one colour scale; red speaks for the class "
-        "that is named"
+        f"{evidence_name} on one colour scale; red speaks for the class that "
+        "is named"
     )
     top = MARGIN // 2 + 48
     canvas.text(MARGIN, top, note, size=12, color=GREY)
