@@ -7,7 +7,7 @@ from PIL import Image
 
 from bagnet_tf.datasets import image_source
 from bagnet_tf.preprocessing import evaluation_transform
-from tests.training_helpers import tiny_config
+from tests.training_helpers import ArraySource, tiny_config
 from train.pipeline import evaluation_batches, training_batches
 
 
@@ -89,6 +89,29 @@ class TrainingBatchesTest(parameterized.TestCase):
         images = [self._batches(seed=seed)[0][0] for seed in (0, 1)]
         self.assertFalse(np.array_equal(*images))
 
+    @parameterized.parameters(0, 1)
+    def test_order_of_seed_0_is_that_of_the_epoch(self, epoch):
+        # Runs of seed 0 that exist already are to be had again.
+        examples = self.source.dataset("train[:24]").shuffle(
+            24, seed=epoch, reshuffle_each_iteration=False
+        )
+        expected = [int(example["label"]) for example in examples]
+        batches = self._batches(epoch, seed=0)
+        found = np.concatenate([labels for _, labels in batches])
+        np.testing.assert_array_equal(found.argmax(axis=1), expected)
+
+    def test_seeds_differ_in_order(self):
+        orders = {
+            tuple(
+                np.concatenate(
+                    [y for _, y in self._batches(epoch, seed=s)]
+                ).argmax(axis=1)
+            )
+            for epoch in (0, 1)
+            for s in (0, 1, 2)
+        }
+        self.assertLen(orders, 6)
+
     def test_each_example_once_an_epoch(self):
         # Untouched images can be found again in the source.
         batches = self._batches(min_crop_area=1.0, random_flip=False)
@@ -128,6 +151,56 @@ class TrainingBatchesTest(parameterized.TestCase):
                 np.testing.assert_array_equal(labels.argmax(axis=1), is_light)
 
 
+class SourcesTest(parameterized.TestCase):
+    """Sources whose images are not RGB, or whose labels are several."""
+
+    def setUp(self):
+        super().setUp()
+        rng = np.random.default_rng(0)
+        self.labels = rng.integers(0, 2, (16, 3)).astype("float32")
+        # An image has one value a channel, by which it is known.
+        self.values = np.arange(16, dtype=np.uint8)[:, None] * 10 + [0, 5]
+
+    def _source(self):
+        images = np.broadcast_to(
+            self.values.astype(np.uint8)[:, None, None], (16, 30, 40, 2)
+        )
+        return ArraySource(images, self.labels, 3)
+
+    @parameterized.parameters(1.0, 0.3)
+    def test_multi_hot_labels_pass_as_they_are(self, min_crop_area):
+        config = tiny_config(
+            train_split="train", min_crop_area=min_crop_area, image_size=24
+        )
+        batches = _arrays(training_batches(self._source(), config, 0))
+        self.assertLen(batches, 2)
+        for images, labels in batches:
+            self.assertEqual(images.shape, (8, 24, 24, 2))
+            self.assertEqual(labels.dtype, np.float32)
+            for image, label in zip(images, labels, strict=True):
+                index = int(image[0, 0, 0]) // 10
+                np.testing.assert_array_equal(
+                    image, np.broadcast_to(self.values[index], image.shape)
+                )
+                np.testing.assert_array_equal(label, self.labels[index])
+
+    def test_multi_hot_labels_mix_as_the_photos_do(self):
+        config = tiny_config(
+            train_split="train", min_crop_area=1.0, image_size=24, cutmix=1.0
+        )
+        for images, labels in _arrays(
+            training_batches(self._source(), config, 0)
+        ):
+            for image, label in zip(images, labels, strict=True):
+                indices, counts = np.unique(
+                    image[..., 0] // 10, return_counts=True
+                )
+                shares = counts / counts.sum()
+                np.testing.assert_allclose(
+                    label, shares @ self.labels[indices], atol=1e-6
+                )
+
+
 class EvaluationBatchesTest(absltest.TestCase):
     def test_equals_pillow_on_files(self):
         with tempfile.TemporaryDirectory() as name:
@@ -147,6 +220,16 @@ class EvaluationBatchesTest(absltest.TestCase):
                 expected, _ = evaluation_transform(photo, (40, 40))
                 difference = image.astype(int) - expected.astype(int)
                 self.assertLessEqual(np.abs(difference).max(), 1)
+
+    def test_multi_hot_labels_and_other_channels_pass(self):
+        rng = np.random.default_rng(0)
+        images = rng.integers(0, 256, (3, 20, 20, 1), np.uint8)
+        labels = np.array([[0, 1], [1, 1], [0, 0]], np.float32)
+        (batch,) = evaluation_batches(
+            ArraySource(images, labels, 2), "train", (20, 20), 4
+        )
+        np.testing.assert_array_equal(batch["image"], images)
+        np.testing.assert_array_equal(batch["label"], labels)
 
     def test_masks_pass_with_their_images(self):
         source = image_source("glyphs")

@@ -4,7 +4,39 @@ import json
 import os
 import socket
 
+import numpy as np
+import tensorflow as tf
+
+from bagnet_tf.datasets.base import ImageSource, read_ranges
 from train.configs import glyphs
+
+
+class ArraySource(ImageSource):
+    """Images and labels in memory: one split, `train`."""
+
+    name = "arrays"
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, classes: int):
+        self.labels = tuple(f"kind {index}" for index in range(classes))
+        self.multi_label = labels.ndim == 2
+        self.channels = images.shape[-1]
+        self._arrays = {"image": images, "label": labels}
+
+    def split_sizes(self):
+        return {"train": len(self._arrays["image"])}
+
+    def dataset(self, split):
+        ((_, start, stop),) = read_ranges(split, self.split_sizes())
+        columns = {
+            **{key: array[start:stop] for key, array in self._arrays.items()},
+            "id": [f"{index}".encode() for index in range(start, stop)],
+        }
+        return tf.data.Dataset.from_tensor_slices(columns)
+
+    def label_dataset(self, split):
+        return self.dataset(split).map(
+            lambda example: {key: example[key] for key in ("label", "id")}
+        )
 
 
 def tiny_config(**changes):

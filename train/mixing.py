@@ -1,4 +1,4 @@
-"""How are two photos made one? MixUp and CutMix, on labels that are one-hot.
+"""How are two photos made one? MixUp and CutMix, on one- or multi-hot labels.
 
 For local evidence they differ. CutMix leaves nearly every patch a patch of one
 photo, and its labels say how much of the image each has: just what the mean of

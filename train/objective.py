@@ -1,6 +1,6 @@
 """What is minimised? The loss of each example, in parts that add up."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 import ml_collections
@@ -12,10 +12,16 @@ from bagnet_tf.evidence import patch_logits_model
 class Objective:
     """Cross-entropy, and what a configuration adds to it.
 
+    Under a softmax head it is that of the one class; under a sigmoid head the
+    binary one of each class, averaged over the classes. Weights of classes
+    multiply it: the loss of an example by the weight of its class, in a
+    mixture by the mixture of theirs; under a sigmoid head a class's loss where
+    it is there, and not where it is absent.
+
     `config.evidence_l1` times the mean absolute patch logit, over all classes
     and cells of an image, makes evidence sparse. `config.distillation_weight`
     (0 to 1) takes that part of the cross-entropy from the labels and gives it
-    to the teacher's probabilities.
+    to the teacher's probabilities. Neither knows weights of classes.
 
     Source of the first: Djoumessi et al., sparse BagNets for retinal images.
     Their code adds up the absolute values, of the first image of a batch only;
@@ -28,20 +34,21 @@ class Objective:
         self,
         config: ml_collections.ConfigDict,
         teacher: keras.Model | None = None,
+        class_weights: Sequence[float] = (),
     ):
         """Reads a configuration.
 
         Args:
             config: See `train/configs`.
             teacher: From the same images to logits of the same classes.
+            class_weights: One of each class, by its id (see
+                `class_weights.weights_of_classes`); none are all 1.
         """
         self._l1 = config.evidence_l1
         self._teacher = teacher
         self._teacher_share = config.distillation_weight if teacher else 0.0
-        self._cross_entropy = keras.losses.CategoricalCrossentropy(
-            from_logits=True,
-            label_smoothing=config.label_smoothing,
-            reduction=None,
+        self._head = _HEADS[config.head](
+            config.label_smoothing, tuple(map(float, class_weights))
         )
 
     def network(self, model: keras.Model) -> keras.Model:
@@ -51,6 +58,18 @@ class Objective:
     def logits(self, outputs: tf.Tensor | Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The logits among the outputs of `network`."""
         return outputs["logits"] if self._l1 else outputs
+
+    def accuracies(
+        self,
+        labels: tf.Tensor,
+        outputs: tf.Tensor | Mapping[str, tf.Tensor],
+    ) -> tf.Tensor:
+        """How much of each example is decided rightly, (batch,), 0 to 1.
+
+        Under a sigmoid head the share of the classes, each present where its
+        probability, or its part of a mixture, is at least a half.
+        """
+        return self._head.accuracies(labels, self.logits(outputs))
 
     def __call__(
         self,
@@ -62,25 +81,84 @@ class Objective:
 
         Args:
             images: (batch, height, width, channels).
-            labels: One-hot, or mixtures of such, (batch, classes).
+            labels: One-hot, under a sigmoid head multi-hot, or mixtures of
+                such, (batch, classes).
             outputs: What `network` gives for the images.
 
         Returns:
             (batch,), nats.
         """
         logits = self.logits(outputs)
-        losses = self._cross_entropy(labels, logits)
+        losses = self._head.losses(labels, logits)
         if self._teacher_share:
-            taught = tf.nn.log_softmax(self._teacher(images, training=False))
-            # Kullback and Leibler's divergence: 0 for a perfect pupil.
-            divergence = tf.reduce_sum(
-                tf.exp(taught) * (taught - tf.nn.log_softmax(logits)), axis=-1
-            )
+            taught = self._teacher(images, training=False)
+            divergence = self._head.divergences(taught, logits)
             losses += self._teacher_share * (divergence - losses)
         if self._l1:
             size = tf.abs(outputs["patch_logits"])
             losses += self._l1 * tf.reduce_mean(size, axis=(1, 2, 3))
         return losses
+
+
+class _Softmax:
+    """One class of all."""
+
+    def __init__(self, label_smoothing, class_weights):
+        self._cross_entropy = keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=label_smoothing, reduction=None
+        )
+        self._weights = class_weights
+
+    def losses(self, labels, logits):
+        losses = self._cross_entropy(labels, logits)
+        if self._weights:
+            losses *= tf.linalg.matvec(labels, self._weights)
+        return losses
+
+    def divergences(self, taught, logits):
+        """Kullback and Leibler's divergence: 0 for a perfect pupil."""
+        taught = tf.nn.log_softmax(taught)
+        return tf.reduce_sum(
+            tf.exp(taught) * (taught - tf.nn.log_softmax(logits)), axis=-1
+        )
+
+    def accuracies(self, labels, logits):
+        return keras.metrics.categorical_accuracy(labels, logits)
+
+
+class _Sigmoid:
+    """Each class by itself; what is said of an image is the mean over them."""
+
+    def __init__(self, label_smoothing, class_weights):
+        self._smoothing = label_smoothing
+        self._weights = tf.constant(class_weights or 1.0)
+
+    def losses(self, labels, logits):
+        # As Keras's BinaryCrossentropy smooths.
+        labels = labels + self._smoothing * (0.5 - labels)
+        losses = tf.nn.weighted_cross_entropy_with_logits(
+            labels, logits, pos_weight=self._weights
+        )
+        return tf.reduce_mean(losses, axis=-1)
+
+    def divergences(self, taught, logits):
+        """That of two Bernoulli distributions, of each class."""
+        present, absent = (
+            tf.sigmoid(sign * taught)
+            * (
+                tf.math.log_sigmoid(sign * taught)
+                - tf.math.log_sigmoid(sign * logits)
+            )
+            for sign in (1.0, -1.0)
+        )
+        return tf.reduce_mean(present + absent, axis=-1)
+
+    def accuracies(self, labels, logits):
+        right = tf.equal(logits >= 0, labels >= 0.5)
+        return tf.reduce_mean(tf.cast(right, tf.float32), axis=-1)
+
+
+_HEADS = {"softmax": _Softmax, "sigmoid": _Sigmoid}
 
 
 def load_teacher(

@@ -18,6 +18,7 @@ from .mixing import mixed
 # Encoded images held for shuffling. TFDS stores its examples in random order,
 # so larger datasets are mixed well enough within this window.
 _SHUFFLE_BUFFER = 16_384
+_MOST_EPOCHS = 1 << 20  # So that no two pairs (seed, epoch) share an order.
 
 
 def steps_per_epoch(source: ImageSource, config: ml_collections.ConfigDict):
@@ -99,9 +100,10 @@ def training_batches(
             one of one.
 
     Returns:
-        A dataset of images, uint8 (batch, size, size, 3) with the epoch's of
-        `training_sizes`, and one-hot labels, float32 (batch, classes), where
-        batch is the replica's share.
+        A dataset of images, uint8 (batch, size, size, channels) with the
+        epoch's size of `training_sizes`, and labels, one-hot or as the source
+        has them multi-hot, float32 (batch, classes), where batch is the
+        replica's share.
     """
     context = context or tf.distribute.InputContext()
     count = source.num_examples(config.train_split)
@@ -117,10 +119,15 @@ def training_batches(
             image = evaluation_image(_decoded(image), size)
         if config.random_flip:
             image = tf.image.stateless_random_flip_left_right(image, seed)
-        return image, tf.one_hot(example["label"], len(source.labels))
+        label = example["label"]
+        if not source.multi_label:
+            label = tf.one_hot(label, len(source.labels))
+        return image, label
 
     examples = source.dataset(config.train_split).shuffle(
-        min(count, _SHUFFLE_BUFFER), seed=epoch, reshuffle_each_iteration=False
+        min(count, _SHUFFLE_BUFFER),
+        seed=config.seed * _MOST_EPOCHS + epoch,
+        reshuffle_each_iteration=False,
     )
     examples = examples.enumerate().skip(first_step * config.batch_size)
     # Dropped here, as another worker may still have whole batches.
@@ -166,15 +173,18 @@ def evaluation_batches(
     """A split in its own order under the evaluation transform.
 
     Returns:
-        A dataset of dicts: `image`, uint8 (batch, height, width, 3); `label`,
-        int64 (batch,); and, where the source has masks, `mask`, bool
-        (batch, height, width). The last batch may be smaller.
+        A dataset of dicts: `image`, uint8 (batch, height, width, channels);
+        `label`, int64 (batch,), or as the source has it multi-hot, float32
+        (batch, classes); `id`, strings (batch,); and, where the source has
+        masks, `mask`, bool (batch, height, width). The last batch may be
+        smaller.
     """
 
     def prepared(example):
         batch = {
             "image": evaluation_image(_decoded(example["image"]), image_size),
             "label": example["label"],
+            "id": example["id"],
         }
         if source.has_masks:
             mask = tf.cast(example["mask"], tf.uint8)[..., None] * 255
@@ -225,6 +235,6 @@ def _random_resized_crop(image, size, seed, config):
         crop = tf.cond(tf.io.is_jpeg(image), from_jpeg, from_pixels)
     else:
         crop = from_pixels()
-    crop.set_shape((None, None, 3))
+    crop.set_shape((None, None, 3 if encoded else image.shape[-1]))
     resized = tf.image.resize(crop, size, antialias=True)
     return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)

@@ -95,9 +95,7 @@ def _replica_step(strategy, model, optimizer, objective, config):
             # The mean over the global batch, in parts that add up.
             loss = tf.reduce_sum(losses) / config.batch_size
             scaled = optimizer.scale_loss(loss)
-        correct = keras.metrics.categorical_accuracy(
-            labels, objective.logits(outputs)
-        )
+        correct = objective.accuracies(labels, outputs)
         values = [loss, tf.reduce_sum(correct) / config.batch_size]
         gradients = tape.gradient(scaled, variables)
         gradients = [
