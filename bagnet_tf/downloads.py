@@ -1,7 +1,8 @@
-"""How does a published file get into the cache, whole and checked?
+"""Where on this disk is the file of a preset, whole and checked?
 
-Nothing is read as weights before its hash is that of the record. What is
-downloaded lies in a folder of its own until then, and is renamed into place.
+Nothing is read as weights before its hash is that of the record. Shipped files
+lie inside the package; published ones get into a cache. What is downloaded
+lies in a folder of its own until then, and is renamed into place.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ import zlib
 import keras
 from absl import logging
 
-from bagnet_tf.presets import Preset
+from bagnet_tf.presets import SHIPPED_FOLDER, Preset
 from bagnet_tf.weight_files import read_member
 
 # What zipfile raises; ValueError is ours.
@@ -30,12 +31,12 @@ _DAMAGED_ARCHIVE = (
 
 
 def fetch(preset: Preset) -> pathlib.Path:
-    """Returns the file of published weights; downloads it where necessary.
+    """Returns the file of a preset's weights; downloads it where necessary.
 
-    It lies in the folder `models` of Keras's cache (`$KERAS_HOME`, by default
-    `~/.keras`). A file that someone put there by hand, unpacked or as the
-    published zip archive, is used like a downloaded one. One of another hash
-    is set aside under another name.
+    A published one lies in the folder `models` of Keras's cache
+    (`$KERAS_HOME`, by default `~/.keras`). A file that someone put there by
+    hand, unpacked or as the published zip archive, is used like a downloaded
+    one. One of another hash is set aside under another name.
 
     Args:
         preset: The record of the weights.
@@ -44,12 +45,15 @@ def fetch(preset: Preset) -> pathlib.Path:
         The path of the file, whose hash is that of the record.
 
     Raises:
-        ValueError: If what was downloaded has another hash.
+        ValueError: If what was shipped or downloaded has another hash, or a
+            shipped file is missing.
         OSError: If it cannot be downloaded or the cache not be written.
 
     Example:
         >>> fetch(bagnet_tf.preset_info("bagnet33-imagenet"))
     """
+    if not preset.url:
+        return _shipped(preset)
     folder = cache_folder()
     path = folder / preset.file
     if path.is_file():
@@ -85,6 +89,18 @@ def cache_folder() -> pathlib.Path:
     """The folder that published files are kept in; it may not exist yet."""
     home = os.environ.get("KERAS_HOME") or "~/.keras"
     return pathlib.Path(home).expanduser() / "models"
+
+
+def _shipped(preset) -> pathlib.Path:
+    path = pathlib.Path(SHIPPED_FOLDER / preset.file)
+    found = _hash(path, preset) if path.is_file() else "no such file"
+    if found != preset.file_hash:
+        raise ValueError(
+            f"{preset.file} of the package must have the "
+            f"{preset.hash_algorithm} {preset.file_hash}; install bagnet_tf "
+            f"again. Received: {found}, {path}"
+        )
+    return path
 
 
 def _hash(path, preset) -> str:

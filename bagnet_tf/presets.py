@@ -1,13 +1,19 @@
-"""What is known of the published weights? Plain data, a record each."""
+"""What is known of shipped and published weights? Plain data, a record each."""
 
 import dataclasses
 import difflib
+import importlib.resources
+import json
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 # ImageNet statistics of RGB values in 0..255 (torchvision's, times 255).
 RGB_MEAN = (0.485 * 255, 0.456 * 255, 0.406 * 255)
 RGB_STD = (0.229 * 255, 0.224 * 255, 0.225 * 255)
+
+# What ships inside the package: NAME.weights.h5, and NAME.json with what was
+# measured of it; one command writes both.
+SHIPPED_FOLDER = importlib.resources.files("bagnet_tf") / "presets_data"
 
 _IMGCLSMOB = "https://github.com/osmr/imgclsmob/releases/download"
 _OFFICIAL = (
@@ -22,21 +28,26 @@ _FLOAT32_ONLY = (
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """Published weights and what belongs to them.
+    """Shipped or published weights and what belongs to them.
 
     Attributes:
         name: By which `preset_info` finds the record.
         architecture: Name of the variant, a key of `ARCHITECTURES`.
-        url: Where the weights are published.
+        url: Where the weights are published; empty if they ship inside the
+            package.
         file: Name of the file of weights; where `url` is a zip archive, the
             name of its member.
         hash_algorithm: `"sha1"` or `"sha256"`.
         file_hash: Hash of that file, hexadecimal; only its beginning where
             no more is published.
-        metrics: Published accuracy on ImageNet's validation split, 0..1.
+        metrics: Of published weights, the published accuracy on ImageNet's
+            validation split, 0..1. Of shipped ones, what we measured on that
+            of their dataset, and the temperature of their logits.
         licence: Of the weights, as far as known.
         notes: What else a user should know; may be empty.
         classes: Width of the classifier.
+        width: What the architecture's numbers of channels are multiplied by.
+        class_names: English names of the classes; empty for ImageNet's.
         input_size: (height, width) of the input in evaluation, pixels.
         mean: Of the training images by channel, RGB in 0..255.
         std: Standard deviation, likewise.
@@ -52,6 +63,8 @@ class Preset:
     licence: str
     notes: str = ""
     classes: int = 1000
+    width: float = 1.0
+    class_names: tuple[str, ...] = ()
     input_size: tuple[int, int] = (224, 224)
     mean: tuple[float, float, float] = RGB_MEAN
     std: tuple[float, float, float] = RGB_STD
@@ -64,6 +77,8 @@ class Preset:
     @property
     def labels(self) -> tuple[str, ...]:
         """English names of the classes, by class id."""
+        if self.class_names:
+            return self.class_names
         # Imported here: the package brings the datasets along.
         from bagnet_tf.datasets.labels import imagenet_labels
 
@@ -152,24 +167,56 @@ _RECORDS = (
         "The paper gives 87.6 % for top-5.",
     ),
 )
-PRESETS = types.MappingProxyType({record.name: record for record in _RECORDS})
+_PUBLISHED = types.MappingProxyType({r.name: r for r in _RECORDS})
+
+# Of shipped weights: what no measurement says.
+_SHIPPED = types.MappingProxyType(
+    {
+        "imagenette": {
+            "licence": "Apache-2.0 for the weights; they were trained on "
+            "photos of ImageNet, whose terms allow non-commercial research "
+            "and education only",
+            "notes": "Knows ten classes, and puts every photo into one of "
+            "them. Model card: docs/presets/imagenette.md.",
+        }
+    }
+)
+
+
+class _Presets(Mapping):
+    """All records by name; a shipped one is read when it is asked for."""
+
+    def __getitem__(self, name: str) -> Preset:
+        return _shipped(name) if name in _SHIPPED else _PUBLISHED[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from _SHIPPED
+        yield from _PUBLISHED
+
+    def __len__(self) -> int:
+        return len(_SHIPPED) + len(_PUBLISHED)
+
+
+PRESETS = _Presets()
 
 
 def preset_info(name: str) -> Preset:
-    """Returns what is known of published weights.
+    """Returns what is known of shipped or published weights.
 
     Args:
-        name: `"bagnet33-imagenet"` for `BagNet33(weights="imagenet")`,
+        name: `"imagenette"`, which ships with the package, or
+            `"bagnet33-imagenet"` for `BagNet33(weights="imagenet")`,
             `"bagnet33-imagenet-official"` for
             `BagNet33(weights="imagenet-official")`; likewise `bagnet17` and
             `bagnet9`.
 
     Returns:
-        A frozen record: architecture, classes, labels, input size for
+        A frozen record: architecture, width, classes, labels, input size for
         evaluation, normalisation, metrics, licence, URL, file and its hash.
 
     Raises:
-        ValueError: If there is no preset of this name.
+        ValueError: If there is no preset of this name, or the record of a
+            shipped one is missing or damaged.
 
     Example:
         >>> bagnet_tf.preset_info("bagnet33-imagenet").metrics["top1"]
@@ -182,3 +229,30 @@ def preset_info(name: str) -> Preset:
             f"Received: name={name!r}"
         )
     return PRESETS[name]
+
+
+def _shipped(name: str) -> Preset:
+    """Reads the record of weights that ship inside the package."""
+    path = SHIPPED_FOLDER / f"{name}.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return Preset(
+            name=name,
+            architecture=record["architecture"],
+            url="",
+            file=record["file"],
+            hash_algorithm="sha256",
+            file_hash=record["sha256"],
+            metrics=types.MappingProxyType(record["metrics"]),
+            classes=len(record["labels"]),
+            width=record["width"],
+            class_names=tuple(record["labels"]),
+            input_size=tuple(record["input_size"]),
+            **_SHIPPED[name],
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"name {name!r} needs the package's own {path.name}, whole; "
+            f"install bagnet_tf again ({type(error).__name__}: {error}). "
+            f"Received: {path}"
+        ) from error

@@ -11,7 +11,7 @@ from bagnet_tf.presets import PRESETS, Preset
 from bagnet_tf.weight_files import KINDS, check_torch, read_weights
 from bagnet_tf.weights import assign, differences
 
-NAMES = ("imagenet", "imagenet-official")
+NAMES = ("imagenet", "imagenet-official", "imagenette")
 
 
 def load_weights(
@@ -24,7 +24,7 @@ def load_weights(
 
     Args:
         model: The model.
-        weights: `"imagenet"`, `"imagenet-official"` or the path of a file.
+        weights: One of `NAMES` or the path of a file.
         architecture: Of the model.
         width: Of the model.
 
@@ -42,7 +42,7 @@ def load_weights(
     }
     if weights in NAMES:
         preset = _preset(weights, architecture, arguments)
-        _check_published(preset, model, arguments)
+        _check_named(preset, model, arguments)
         if preset.needs_torch:
             check_torch(weights)
         path = fetch(preset)
@@ -73,17 +73,28 @@ def _classes(model) -> int | None:
 
 
 def _preset(weights, architecture, arguments) -> Preset:
-    if ARCHITECTURES.get(architecture.name) != architecture:
+    # Shipped weights are of one architecture; published ones have the name of
+    # theirs before their own.
+    shipped = weights in PRESETS
+    fitting = (
+        [PRESETS[weights].architecture]
+        if shipped
+        else [a for a in ARCHITECTURES if f"{a}-{weights}" in PRESETS]
+    )
+    if (
+        architecture.name not in fitting
+        or ARCHITECTURES[architecture.name] != architecture
+    ):
         raise ValueError(
-            f"weights={weights!r} need one of the architectures "
-            f"{list(ARCHITECTURES)}. Received: {_listed(arguments)}"
+            f"weights={weights!r} need one of the architectures {fitting}. "
+            f"Received: {_listed(arguments)}"
         )
-    return PRESETS[f"{architecture.name}-{weights}"]
+    return PRESETS[weights if shipped else f"{architecture.name}-{weights}"]
 
 
-def _check_published(preset, model, arguments):
-    if arguments["width"] != 1:
-        rule = "width=1.0"
+def _check_named(preset, model, arguments):
+    if arguments["width"] != preset.width:
+        rule = f"width={preset.width}"
     elif arguments["classes"] not in (None, preset.classes):
         rule = f"classes={preset.classes}, or include_top=False"
     elif model.input_shape[-1] != len(preset.mean):

@@ -11,6 +11,7 @@ from unittest import mock
 import keras
 from absl.testing import absltest, parameterized
 
+from bagnet_tf import downloads
 from bagnet_tf.downloads import cache_folder, fetch
 from bagnet_tf.presets import preset_info
 
@@ -36,6 +37,13 @@ class FetchTest(parameterized.TestCase):
             url=(self.server / "a.tf2.h5.zip").as_uri(),
             file="a.tf2.h5",
             file_hash=_SHA1,
+        )
+        # One that lies beside the record.
+        self.shipped = dataclasses.replace(
+            self.zipped, url="", hash_algorithm="sha256", file_hash=_SHA256
+        )
+        self.enterContext(
+            mock.patch.object(downloads, "SHIPPED_FOLDER", self.server)
         )
         self.plain = dataclasses.replace(
             preset_info("bagnet9-imagenet-official"),
@@ -168,6 +176,26 @@ class FetchTest(parameterized.TestCase):
             with self.assertRaisesRegex(ValueError, "has over 1000 bytes"):
                 fetch(self.zipped)
         self.assertEqual(self._cached(), [])
+
+    def test_shipped_file_is_used_where_it_lies(self):
+        path = self.server / self.shipped.file
+        path.write_bytes(_CONTENT)
+        self.assertEqual(fetch(self.shipped), path)
+        self.assertEmpty(self._cached())
+
+    @parameterized.parameters(b"", _CONTENT[:-1], _CONTENT + b".")
+    def test_shipped_file_that_is_damaged(self, content):
+        path = self.server / self.shipped.file
+        path.write_bytes(content)
+        found = hashlib.sha256(content).hexdigest()
+        message = f"sha256 {_SHA256}; install.*Received: {found}, .*a.tf2.h5"
+        with self.assertRaisesRegex(ValueError, message):
+            fetch(self.shipped)
+        self.assertEqual(path.read_bytes(), content)
+
+    def test_shipped_file_that_is_missing(self):
+        with self.assertRaisesRegex(ValueError, "Received: no such file, "):
+            fetch(self.shipped)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ def model(flag_values: flags.FlagValues) -> _String:
     return flags.DEFINE_string(
         "model",
         None,
-        "A .keras file, or the name of published weights, downloaded on first "
-        f"use: {', '.join(PRESETS)}.",
+        f"A .keras file, or the name of a preset: {', '.join(PRESETS)}. "
+        "Published weights, the bagnet... ones, are downloaded on first use.",
         required=True,
         flag_values=flag_values,
     )
