@@ -86,8 +86,7 @@ def fit_threshold(negatives: np.ndarray) -> float:
     Returns:
         A probability: just above that of the last photo that has to be below.
     """
-    # Not by a product alone: 0.9 * 110 is 99.00000000000001.
-    below = math.ceil(round(SPECIFICITY * len(negatives), 6))
+    below = math.ceil(SPECIFICITY * len(negatives))
     return float(np.nextafter(np.sort(negatives)[below - 1], 1.0))
 
 

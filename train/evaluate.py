@@ -94,7 +94,7 @@ def main() -> None:
         _BATCH_SIZE.value,
         scoring if _MASKS.value else None,
     )
-    scores = evaluate(_SPLIT.value, info.temperature)
+    scores = evaluate(_SPLIT.value, info.metrics)
     print(_table(scores, source.labels))
     if output:
         content = {

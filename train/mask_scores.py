@@ -1,9 +1,10 @@
 """How well does the evidence find the true masks? Summed over batches.
 
-Scored is the class-centred evidence of the true class, on the images that are
-classified correctly and whose mask (after resizing and cropping) is not empty.
-Each score stands beside what it would be without looking: of the same network
-with random weights, and of maps that know nothing of the image.
+Scored is the evidence of the true class (class-centred under a softmax head, as
+it is under a sigmoid head), on the images that are classified correctly and
+whose mask (after resizing and cropping) is not empty. Each score stands beside
+what it would be without looking: of the same network with random weights, and
+of maps that know nothing of the image.
 """
 
 import collections
@@ -15,6 +16,9 @@ import numpy as np
 from bagnet_tf import localization, mask_scores, perturbation
 from bagnet_tf.evidence import class_centred
 from bagnet_tf.geometry import PatchGeometry
+from bagnet_tf.heads import evidence_name, is_centred
+
+from .label_scores import shown_classes
 
 NUM_CURVE_STEPS = 32
 
@@ -35,8 +39,7 @@ class EvidenceBatch:
         images: uint8 (count, height, width, channels).
         labels: True class ids, (count,).
         masks: True evidence, bool (count, height, width).
-        evidence: Class-centred evidence of the true class, of the network,
-            (count, rows, cols).
+        evidence: Of the true class, by the network, (count, rows, cols).
         untrained: The same of a network with random weights.
         num_with_mask: Number of images that have a mask, also of those that
             are classified wrongly and not among the others.
@@ -50,22 +53,36 @@ class EvidenceBatch:
     num_with_mask: int
 
     @classmethod
-    def of_outputs(cls, batch: dict, outputs: dict, untrained: dict):
+    def of_outputs(
+        cls, batch: dict, outputs: dict, untrained: dict, head: str = "softmax"
+    ):
         """Takes the images that are to be scored out of a batch.
+
+        Of several labels none is what the mask shows: an image must have one.
+        It is classified correctly if that is the decision or, under a sigmoid
+        head, has a probability above one half.
 
         Args:
             batch: `image`, `label` and `mask` of `evaluation_batches`.
             outputs: `logits` and `patch_logits` of the network.
             untrained: Those of the untrained one.
+            head: What the logits mean (see `bagnet_tf.heads`).
         """
-        labels, masks = batch["label"].numpy(), batch["mask"].numpy()
-        correct = outputs["logits"].numpy().argmax(axis=-1) == labels
+        logits, masks = outputs["logits"].numpy(), batch["mask"].numpy()
+        shown = shown_classes(batch["label"].numpy(), logits.shape[1])
+        labels = shown.argmax(axis=1)
+        if is_centred(head):
+            correct = logits.argmax(axis=1) == labels
+        else:
+            correct = logits[np.arange(len(labels)), labels] > 0
         with_mask = masks.any(axis=(1, 2))
-        chosen = np.flatnonzero(correct & with_mask)
+        chosen = np.flatnonzero(correct & with_mask & (shown.sum(axis=1) == 1))
 
         def evidence_of(network_outputs):
-            centred = class_centred(network_outputs["patch_logits"].numpy())
-            return centred[chosen, :, :, labels[chosen]]
+            maps = network_outputs["patch_logits"].numpy()
+            if is_centred(head):
+                maps = class_centred(maps)
+            return maps[chosen, :, :, labels[chosen]]
 
         return cls(
             images=batch["image"].numpy()[chosen],
@@ -112,9 +129,9 @@ class HitScores:
     def result(self) -> dict:
         """`count` of scored images, and over them the hit rates.
 
-        `rate` of this model's class-centred evidence of the true class,
-        `chance` of a random patch, `centre` of the patch in the middle, and
-        `untrained` of the same network with random weights.
+        `rate` of this model's evidence of the true class, `chance` of a random
+        patch, `centre` of the patch in the middle, and `untrained` of the same
+        network with random weights.
         """
         count = max(self._count, 1)
         rates = {key: float(total / count) for key, total in self._sums.items()}
@@ -143,6 +160,7 @@ class MaskScores:
         geometry: PatchGeometry,
         predict: Callable[[np.ndarray], np.ndarray],
         scoring: MaskScoring,
+        head: str = "softmax",
     ):
         """Starts from zero.
 
@@ -150,8 +168,10 @@ class MaskScores:
             geometry: Receptive field and stride.
             predict: Images to probabilities; see `bagnet_tf.perturbation`.
             scoring: What to measure.
+            head: What the logits mean (see `bagnet_tf.heads`).
         """
         self._geometry = geometry
+        self._evidence = f"{evidence_name(head)} of the true class"
         self._predict = predict
         self._scoring = scoring
         self._curves_left = scoring.num_curve_images
@@ -251,7 +271,7 @@ class MaskScores:
             for name, columns in self._totals.items()
         }
         return {
-            "evidence": "class-centred evidence of the true class",
+            "evidence": self._evidence,
             "images": "classified correctly, with a mask that is not empty",
             "num_with_mask": self._num_with_mask,
             "count": self._count,

@@ -53,7 +53,7 @@ class RunRecord:
         self._workdir = workdir
         self._source = source
         self._model = model
-        self._evaluate = self._evaluator()
+        self._evaluate = self._evaluator(score_evidence=False)
         self._history = workdir.history(epoch)
         self._board = tf.summary.create_file_writer(str(workdir.tensorboard))
 
@@ -86,10 +86,10 @@ class RunRecord:
         """Scores the best model once on the reported split."""
         set_precision("float32")  # That of the numbers.
         self._model.load_weights(self._workdir.best_model)
-        evaluate = self._evaluator()
+        evaluate = self._evaluator(score_evidence=True)
         # Fitted before the reported split is looked at.
-        temperature = evaluate.fit_temperature(self._config.holdout_split)
-        scores = evaluate(self._config.eval_split, temperature)
+        fitted = evaluate.fit(self._config.holdout_split)
+        scores = evaluate(self._config.eval_split, fitted)
         best = max(self._history, key=lambda e: e["holdout_accuracy"])
         metrics = {
             "dataset": self._config.dataset,
@@ -109,16 +109,20 @@ class RunRecord:
                 "split": self._config.eval_split,
                 "top1": scores["top1"],
                 "holdout_accuracy": best["holdout_accuracy"],
-                "temperature": temperature,
+                **fitted,
             }
         )
         info.save(self._model, self._workdir.best_model)
         return metrics
 
-    def _evaluator(self) -> Evaluator:
+    def _evaluator(self, score_evidence) -> Evaluator:
         size = self._config.eval_image_size
         return Evaluator(
-            self._model, self._source, (size, size), self._config.batch_size
+            self._model,
+            self._source,
+            (size, size),
+            self._config.batch_size,
+            score_evidence=score_evidence,
         )
 
     def _info(self, metrics) -> ModelInfo:
