@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from bagnet_tf.dicom import is_dicom, load_dicom
 from bagnet_tf.geometry import Box
 
 RESIZE_RULE = (
@@ -56,10 +57,11 @@ def load_photo(path: str | os.PathLike) -> np.ndarray:
     """Reads an image file as people see it.
 
     EXIF rotation is applied, transparency is laid over white, grey and
-    palette images become RGB, 16-bit ones are scaled to 8 bits.
+    palette images become RGB, 16-bit ones are scaled to 8 bits. DICOM files
+    (.dcm) are read as `load_dicom` does.
 
     Args:
-        path: A file of any format that Pillow reads.
+        path: A file of any format that Pillow reads, or a DICOM file.
 
     Returns:
         RGB, uint8 (height, width, 3).
@@ -76,7 +78,7 @@ def load_photo_and_notes(
     """`load_photo`, and what had to be done to the file's pixels.
 
     Args:
-        path: A file of any format that Pillow reads.
+        path: A file of any format that Pillow reads, or a DICOM file.
 
     Returns:
         RGB, uint8 (height, width, 3), and a short phrase for each conversion,
@@ -90,6 +92,8 @@ def load_photo_and_notes(
         >>> notes
         ('16-bit scaled to 8', 'grey to RGB')
     """
+    if is_dicom(path):
+        return load_dicom(path)
     try:
         with Image.open(path) as opened:
             return _as_rgb(opened)

@@ -7,7 +7,6 @@ import tensorflow as tf
 from absl import logging
 
 from bagnet_tf.datasets.base import ImageSource
-from bagnet_tf.preprocessing import decode_image
 
 _MOST_NAMED = 5
 
@@ -17,13 +16,14 @@ def corrupt_images(source: ImageSource, split: str) -> Iterator[str]:
 
     Reads and decodes every image up to the last one that is asked for.
     """
-    examples = source.dataset(split)
+    examples = source.undecoded(split)
     if examples.element_spec["image"].dtype != tf.string:
         return
     for example in examples:
         try:
-            decode_image(example["image"])
-        except tf.errors.InvalidArgumentError:
+            source.decode(example["image"])
+        # Eagerly, a function of Python raises what it does.
+        except (tf.errors.InvalidArgumentError, ValueError):
             yield example["id"].numpy().decode()
 
 
@@ -39,7 +39,17 @@ class WithoutCorrupt(ImageSource):
         self.name = source.name
         self.labels = source.labels
         self.has_masks = source.has_masks
+        self.multi_label = source.multi_label
+        self.any_of = source.any_of
+        self.channels = source.channels
+        self._found = {}  # Ids of corrupt images, in the order found.
         self._corrupt = functools.cache(self._find_corrupt)
+
+    @property
+    def skipped(self) -> dict[str, list[str]]:
+        """What was left out so far; see `ImageSource.skipped`."""
+        found = {"corrupt_images": list(self._found)} if self._found else {}
+        return self._source.skipped | found
 
     def split_sizes(self) -> dict[str, int]:
         """Returns the sizes of the splits, corrupt images included."""
@@ -51,7 +61,22 @@ class WithoutCorrupt(ImageSource):
 
     def dataset(self, split: str) -> tf.data.Dataset:
         """Returns the readable examples of `split`; see `ImageSource`."""
-        examples, corrupt = self._source.dataset(split), self._corrupt(split)
+        return self.decoded(self.undecoded(split))
+
+    def undecoded(self, split: str) -> tf.data.Dataset:
+        """Returns the readable examples of `split`, not yet decoded."""
+        return self._without_corrupt(self._source.undecoded(split), split)
+
+    def decode(self, image: tf.Tensor) -> tf.Tensor:
+        """Decodes an image; see `ImageSource.decode`."""
+        return self._source.decode(image)
+
+    def label_dataset(self, split: str) -> tf.data.Dataset:
+        """Returns labels and ids of the readable examples of `split`."""
+        return self._without_corrupt(self._source.label_dataset(split), split)
+
+    def _without_corrupt(self, examples, split):
+        corrupt = self._corrupt(split)
         if not corrupt:
             return examples
         return examples.filter(
@@ -60,6 +85,7 @@ class WithoutCorrupt(ImageSource):
 
     def _find_corrupt(self, split: str) -> list[str]:
         corrupt = list(corrupt_images(self._source, split))
+        self._found |= dict.fromkeys(corrupt)
         if corrupt:
             named = ", ".join(corrupt[:_MOST_NAMED])
             more = ", ..." if len(corrupt) > _MOST_NAMED else ""

@@ -3,7 +3,7 @@
 The folder PATH/masks repeats the tree of the images: the mask of
 PATH/val/CLASS/STEM.jpg is PATH/masks/val/CLASS/STEM.png, that of
 PATH/CLASS/STEM.jpg is PATH/masks/CLASS/STEM.png. It has the size of its image
-as stored (EXIF rotation not applied), and a pixel that is not black is true
+as people see it (EXIF rotation applied), and a pixel that is not black is true
 evidence, whatever its colour; transparency is ignored.
 """
 
@@ -12,6 +12,8 @@ import pathlib
 
 import tensorflow as tf
 from PIL import Image
+
+from bagnet_tf.datasets.reading import image_size
 
 FOLDER = "masks"
 SUFFIX = ".png"
@@ -69,14 +71,10 @@ def check_mask(mask: pathlib.Path, image: pathlib.Path) -> None:
         raise ValueError(
             f"{rule} ({error}). Received: mask={str(mask)!r}"
         ) from error
-    try:
-        with Image.open(image) as opened:
-            image_size = opened.size
-    except (OSError, SyntaxError, ValueError):
-        return
-    if mask_size != image_size:
+    size = image_size(image)
+    if size and mask_size != size:
         raise ValueError(
-            f"{rule}, {image_size[0]} x {image_size[1]} pixels (width x "
+            f"{rule}, {size[0]} x {size[1]} pixels (width x "
             f"height). Received: mask={str(mask)!r} of "
             f"{mask_size[0]} x {mask_size[1]}"
         )

@@ -6,17 +6,30 @@ import numpy as np
 import tensorflow as tf
 
 from bagnet_tf.datasets import base, glyphs
+from bagnet_tf.preprocessing import in_grey
 
 
 class GlyphsSource(base.ImageSource):
     """The built-in dataset, drawn when it is first read.
 
-    Images are uint8 `(64, 64, 3)`, masks bool `(64, 64)`; see `glyphs`.
+    Images are uint8 `(64, 64, channels)`, masks bool `(64, 64)`; see `glyphs`.
     """
 
     name = "glyphs"
     labels = glyphs.LABELS
     has_masks = True
+
+    def __init__(self, channels: int = 3):
+        """Draws nothing yet.
+
+        Args:
+            channels: 3 for RGB, 1 for grey.
+
+        Raises:
+            ValueError: If it is another number.
+        """
+        base.check_colours(channels, self.name)
+        self.channels = channels
 
     def split_sizes(self) -> dict[str, int]:
         """Returns the number of examples of each split, by split name."""
@@ -24,16 +37,20 @@ class GlyphsSource(base.ImageSource):
 
     def dataset(self, split: str) -> tf.data.Dataset:
         """Returns the examples of `split`; see `ImageSource.dataset`."""
-        ranges = base.read_ranges(split, self.split_sizes())
-        parts = [tf.data.Dataset.from_tensor_slices(_draw(*r)) for r in ranges]
+        parts = [
+            tf.data.Dataset.from_tensor_slices(_draw(*part, self.channels))
+            for part in self.ranges(split)
+        ]
         return functools.reduce(lambda a, b: a.concatenate(b), parts)
 
 
 @functools.lru_cache(maxsize=8)
-def _draw(split, start, stop):
+def _draw(split, start, stop, channels):
     """Draws a range of examples, once in a process."""
     indices = range(start, stop)
     images, label_ids, masks = glyphs.generate(split, indices)
+    if channels == 1:
+        images = np.stack([in_grey(image) for image in images])
     arrays = {
         "image": images,
         "label": label_ids,

@@ -10,7 +10,10 @@ _FOLDER_PREFIX = "folder:"
 
 
 def image_source(
-    name: str, data_dir: str | None = None, skip_corrupt: bool = False
+    name: str,
+    data_dir: str | None = None,
+    skip_corrupt: bool = False,
+    channels: int = 3,
 ) -> ImageSource:
     """Returns the image source of a name; every command spells it this way.
 
@@ -21,29 +24,34 @@ def image_source(
 
     Args:
         name: `"glyphs"`, the built-in dataset; `"folder:PATH"`, a folder of
-            images (see `FolderSource`); or a TFDS name such as
+            images, or `"folder:PATH/FILE.csv"`, a list of images (see
+            `FolderSource`); or a TFDS name such as
             `"imagenette/320px-v2"`, which is downloaded and prepared if it is
             not on disk.
         data_dir: The folder of TFDS datasets; by default that of TFDS. Other
             sources have no use for it.
-        skip_corrupt: Whether to go without images that cannot be decoded; to
-            find them, every split that is used is decoded once.
+        skip_corrupt: Whether to go without images that cannot be decoded and
+            class folders without images; to find the former, every split that
+            is used is decoded once. `skipped` of the source names them.
+        channels: 3 for RGB; 1 for grey; or, in a folder, as many as its .npy
+            files have, or 4 for RGB with transparency.
 
     Returns:
         The image source.
 
     Raises:
         ValueError: If the name is unknown, or the dataset is not one of
-            labelled images.
+            labelled images, or cannot have so many channels.
         FileNotFoundError: If a TFDS dataset is neither on disk nor to be had.
     """
-    source = _source(name, data_dir)
+    source = _source(name, data_dir, skip_corrupt, channels)
     return WithoutCorrupt(source) if skip_corrupt else source
 
 
-def _source(name: str, data_dir: str | None) -> ImageSource:
+def _source(name, data_dir, skip_empty, channels) -> ImageSource:
     if name == GlyphsSource.name:
-        return GlyphsSource()
+        return GlyphsSource(channels)
     if name.startswith(_FOLDER_PREFIX):
-        return FolderSource(name.removeprefix(_FOLDER_PREFIX))
-    return TfdsSource(name, data_dir)
+        path = name.removeprefix(_FOLDER_PREFIX)
+        return FolderSource(path, skip_empty, channels)
+    return TfdsSource(name, data_dir, channels)

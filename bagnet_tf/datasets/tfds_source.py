@@ -12,35 +12,49 @@ from absl import logging
 from bagnet_tf.datasets import base, labels
 
 _OTHER_SOURCES = ("glyphs", "folder:PATH")
+# Features of ImageNet, labelled again, that hold the acceptable classes of an
+# image: imagenet2012_real and imagenet2012_multilabel. In other datasets a
+# sequence of labels means other things.
+_ANY_OF_FEATURES = ("real_label", "correct_multi_labels")
 
 
 class TfdsSource(base.ImageSource):
     """A TFDS dataset with a feature for images and one for class labels.
 
-    Images stay encoded. The features used are those called `image` and
-    `label`, else those that TFDS names as supervised keys, else the only ones
-    of their type.
+    Images stay encoded, unless they shall be grey. The features used are
+    those called `image` and `label`, else those that TFDS names as supervised
+    keys, else the only ones of their type. The labels of `imagenet2012_real`
+    and `imagenet2012_multilabel` are sets of acceptable classes (`any_of`).
     """
 
-    def __init__(self, name: str, data_dir: str | None = None):
+    def __init__(
+        self, name: str, data_dir: str | None = None, channels: int = 3
+    ):
         """Opens the dataset; downloads and prepares it if it is not on disk.
 
         Args:
             name: A TFDS name, `dataset[/config][:version]`.
             data_dir: The folder of TFDS datasets; by default that of TFDS.
+            channels: 3 for RGB, 1 for grey.
 
         Raises:
-            ValueError: If the name is unknown, or the dataset has no feature
-                for images or none for class labels.
+            ValueError: If the name is unknown, the dataset has no feature
+                for images or none for class labels, or `channels` is another
+                number.
             FileNotFoundError: If it is neither on disk nor to be had.
         """
+        base.check_colours(channels, name)
         self.name = name
+        self.channels = channels
         self._builder = _builder(name, data_dir)
         # Checked before the download, which may be large.
         self._image = _feature_name(self._builder.info, name, "image")
         self._label = _feature_name(self._builder.info, name, "label")
         _prepare(self._builder, name)
         feature = self._builder.info.features[self._label]
+        if isinstance(feature, tfds.features.Sequence):
+            self.any_of = True
+            feature = feature.feature
         self.labels = labels.in_words(
             feature.int2str(index) for index in range(feature.num_classes)
         )
@@ -52,14 +66,32 @@ class TfdsSource(base.ImageSource):
 
     def dataset(self, split: str) -> tf.data.Dataset:
         """Returns the examples of `split`; see `ImageSource.dataset`."""
-        base.read_ranges(split, self.split_sizes())
-        image, label = self._image, self._label
+        return self.decoded(self.undecoded(split))
+
+    def undecoded(self, split: str) -> tf.data.Dataset:
+        """Returns the examples of `split`, their images encoded."""
+        return self._examples(split, {"image": self._image})
+
+    def label_dataset(self, split: str) -> tf.data.Dataset:
+        """Returns labels and ids of the examples of `split`.
+
+        The files are read, as TFDS keeps labels and images together; no image
+        is decoded.
+        """
+        return self._examples(split, {})
+
+    def _examples(self, split, image):
+        """Reads label, id and, if named, the encoded image of examples."""
+        self.ranges(split)  # Refuses a wrong split in our words.
+        features = {"label": self._label} | image
         examples = self._builder.as_dataset(
             split=split,
             shuffle_files=False,
             decoders=tfds.decode.PartialDecoding(
-                {image: True, label: True},
-                decoders={image: tfds.decode.SkipDecoding()},
+                dict.fromkeys(features.values(), True),
+                decoders={
+                    key: tfds.decode.SkipDecoding() for key in image.values()
+                },
             ),
             read_config=tfds.ReadConfig(
                 add_tfds_id=True,
@@ -69,14 +101,16 @@ class TfdsSource(base.ImageSource):
                 interleave_cycle_length=1,
             ),
         )
-        return examples.map(
-            lambda example: {
-                "image": example[image],
-                "label": example[label],
-                "id": example["tfds_id"],
-            },
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
+
+        def renamed(example):
+            read = {role: example[key] for role, key in features.items()}
+            if self.any_of:
+                one_hot = tf.one_hot(read["label"], len(self.labels))
+                # The sum of none is 0; a class may be there twice.
+                read["label"] = tf.minimum(tf.reduce_sum(one_hot, axis=0), 1)
+            return read | {"id": example["tfds_id"]}
+
+        return examples.map(renamed, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def _builder(name, data_dir):
@@ -126,7 +160,11 @@ def _feature_name(info, name, role):
     found = [
         key
         for key, feature in dict(info.features or {}).items()
-        if (_is_image if role == "image" else _is_label)(feature)
+        if (
+            _is_image(feature)
+            if role == "image"
+            else _is_label(feature) or key in _ANY_OF_FEATURES
+        )
     ]
     for key in (role, *(info.supervised_keys or ())):
         if key in found:
