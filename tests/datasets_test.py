@@ -1,5 +1,6 @@
 """Do all image sources speak the same language?"""
 
+import io
 import pathlib
 import tempfile
 
@@ -7,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl.testing import absltest, parameterized
+from PIL import Image
 
 from bagnet_tf.datasets import base, image_source
 from bagnet_tf.datasets import labels as label_names
@@ -132,6 +134,99 @@ class TfdsTest(parameterized.TestCase):
                 "id": (tf.string, ()),
             },
         )
+
+    @parameterized.named_parameters(
+        ("mnist", "mnist"), ("imagenette", "imagenette/320px-v2")
+    )
+    def test_grey(self, name):
+        data_dir = self._mock_builder(name, train=5)
+        with tfds.testing.mock_data(num_examples=5, data_dir=data_dir):
+            grey = image_source(name, data_dir, channels=1)
+            examples = _read(grey, "train")
+            others = _read(image_source(name, data_dir), "train")
+        self.assertEqual(grey.channels, 1)
+        for example, other in zip(examples, others, strict=True):
+            with Image.open(io.BytesIO(other["image"])) as opened:
+                expected = np.asarray(opened.convert("RGB").convert("L"))
+            np.testing.assert_array_equal(example["image"][..., 0], expected)
+
+    def test_other_channels(self):
+        data_dir = self._mock_builder("mnist", train=5)
+        for name in ("mnist", "glyphs"):
+            with self.assertRaisesRegex(
+                ValueError, f"channels must be 1 .*'{name}'.*channels=4"
+            ):
+                image_source(name, data_dir, channels=4)
+
+    def test_label_counts_of_imagenette(self):
+        data_dir = str(shared("tfds"))
+        source = image_source("imagenette/320px-v2", data_dir)
+        counts = source.label_counts("validation")
+        spec = source.label_dataset("validation").element_spec
+        self.assertCountEqual(spec, ["label", "id"])
+        # Those of the files in each folder of the published archive.
+        expected = [387, 395, 357, 386, 409, 394, 389, 419, 399, 390]
+        self.assertEqual(counts.tolist(), expected)
+        labels = [e["label"] for e in _read(source, "train[-1%:]")]
+        np.testing.assert_array_equal(
+            source.label_counts("train[-1%:]"),
+            np.bincount(labels, minlength=10),
+        )
+
+    @parameterized.named_parameters(
+        ("real", "imagenet2012_real", "real_label"),
+        ("multilabel", "imagenet2012_multilabel", "correct_multi_labels"),
+    )
+    def test_sets_of_acceptable_classes(self, name, feature):
+        data_dir = self._mock_builder(name, validation=4)
+        sets = [[3], [], [0, 999, 17], [5, 5]]
+
+        def examples(builder, *args, **kwargs):
+            photo = tf.io.encode_jpeg(tf.zeros((4, 5, 3), tf.uint8))
+            return tf.data.Dataset.from_generator(
+                lambda: (
+                    {
+                        "image": photo.numpy(),
+                        feature: classes,
+                        "tfds_id": f"validation__{index}",
+                    }
+                    for index, classes in enumerate(sets)
+                ),
+                output_signature={
+                    "image": tf.TensorSpec((), tf.string),
+                    feature: tf.TensorSpec((None,), tf.int64),
+                    "tfds_id": tf.TensorSpec((), tf.string),
+                },
+            )
+
+        with tfds.testing.mock_data(
+            num_examples=4, data_dir=data_dir, as_dataset_fn=examples
+        ):
+            source = image_source(name, data_dir)
+            read = _read(source, "validation")
+            counts = source.label_counts("validation")
+        self.assertTrue(source.any_of)
+        self.assertFalse(source.multi_label)
+        self.assertEqual(
+            source.labels, tuple(label_names.imagenet_labels().values())
+        )
+        for example, classes in zip(read, sets, strict=True):
+            self.assertEqual(example["label"].dtype, np.float32)
+            self.assertEqual(example["label"].shape, (1000,))
+            found = np.flatnonzero(example["label"])
+            self.assertEqual(found.tolist(), sorted(set(classes)))
+            self.assertLessEqual(example["label"].max(), 1)
+        self.assertEqual(np.flatnonzero(counts).tolist(), [0, 3, 5, 17, 999])
+
+    def test_sets_that_tfds_itself_mocks(self):
+        data_dir = self._mock_builder("imagenet2012_real", validation=4)
+        with tfds.testing.mock_data(num_examples=4, data_dir=data_dir):
+            source = image_source("imagenet2012_real", data_dir)
+            read = _read(source, "validation")
+        self.assertLen(read, 4)
+        for example in read:
+            self.assertEqual(example["label"].shape, (1000,))
+            self.assertContainsSubset(np.unique(example["label"]), (0, 1))
 
     def test_photos_of_imagenette(self):
         data_dir = str(shared("tfds"))

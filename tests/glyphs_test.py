@@ -1,7 +1,10 @@
 """Do the built-in glyphs show what they promise, and nothing else?"""
 
+from unittest import mock
+
 import numpy as np
 from absl.testing import absltest, parameterized
+from PIL import Image
 
 from bagnet_tf.datasets import glyph_shapes, glyphs, image_source
 
@@ -123,6 +126,24 @@ class GlyphsSourceTest(parameterized.TestCase):
             self.assertEqual(
                 example["id"].decode(), f"glyphs/validation/{990 + i}"
             )
+
+    def test_grey(self):
+        source = image_source("glyphs", channels=1)
+        images, _, _ = glyphs.generate("train", range(3))
+        examples = source.dataset("train[:3]")
+        self.assertEqual(examples.element_spec["image"].shape, (64, 64, 1))
+        for image, example in zip(images, examples, strict=True):
+            expected = np.asarray(Image.fromarray(image).convert("L"))
+            np.testing.assert_array_equal(example["image"][..., 0], expected)
+
+    def test_label_counts_draw_nothing(self):
+        source = image_source("glyphs")
+        _, labels, _ = glyphs.generate("validation", range(5, 42))
+        with mock.patch.object(glyphs, "generate", side_effect=ValueError):
+            counts = source.label_counts("validation[5:42]")
+            whole = source.label_counts("train+validation")
+        np.testing.assert_array_equal(counts, np.bincount(labels, minlength=10))
+        self.assertEqual(whole.tolist(), [700] * 10)
 
     def test_description(self):
         source = image_source("glyphs")

@@ -123,7 +123,7 @@ class ImageSource(abc.ABC):
         return self.dataset(split)
 
     def decode(self, image: tf.Tensor) -> tf.Tensor:
-        """Decodes an image of `undecoded`, in a graph or eagerly.
+        """Decodes an image of `undecoded`, in a graph.
 
         Returns:
             uint8 (height, width, channels).

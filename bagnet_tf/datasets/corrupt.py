@@ -19,11 +19,11 @@ def corrupt_images(source: ImageSource, split: str) -> Iterator[str]:
     examples = source.undecoded(split)
     if examples.element_spec["image"].dtype != tf.string:
         return
+    decode = tf.function(source.decode)
     for example in examples:
         try:
-            source.decode(example["image"])
-        # Eagerly, a function of Python raises what it does.
-        except (tf.errors.InvalidArgumentError, ValueError):
+            decode(example["image"])
+        except tf.errors.InvalidArgumentError:
             yield example["id"].numpy().decode()
 
 

@@ -57,6 +57,26 @@ def generate(
     Raises:
         ValueError: If the split is unknown or an index negative.
     """
+    labels = generate_labels(split, indices, seed)
+    split_number = list(SPLIT_SIZES).index(split)
+    shape = (len(indices), IMAGE_SIZE, IMAGE_SIZE)
+    images = np.empty((*shape, 3), np.uint8)
+    masks = np.zeros(shape, bool)
+    for row, index in enumerate(indices):
+        rng = np.random.default_rng([seed, split_number, index])
+        images[row], squares = _draw(rng, LABELS[labels[row]])
+        for top, left in squares:
+            masks[row, top : top + CELL_SIZE, left : left + CELL_SIZE] = True
+    return images, labels, masks
+
+
+def generate_labels(
+    split: str, indices: Sequence[int], seed: int = 0
+) -> np.ndarray:
+    """Returns the class ids of examples, int64 `(examples,)`; draws nothing.
+
+    See `generate`.
+    """
     if split not in SPLIT_SIZES:
         raise ValueError(
             f"split must be one of {', '.join(SPLIT_SIZES)}. "
@@ -66,18 +86,8 @@ def generate(
         raise ValueError(
             f"indices must be 0 or greater. Received: indices={indices!r}"
         )
-    split_number = list(SPLIT_SIZES).index(split)
-    shape = (len(indices), IMAGE_SIZE, IMAGE_SIZE)
-    images = np.empty((*shape, 3), np.uint8)
-    labels = np.empty(len(indices), np.int64)
-    masks = np.zeros(shape, bool)
-    for row, index in enumerate(indices):
-        labels[row] = _label(seed, split_number, index)
-        rng = np.random.default_rng([seed, split_number, index])
-        images[row], squares = _draw(rng, LABELS[labels[row]])
-        for top, left in squares:
-            masks[row, top : top + CELL_SIZE, left : left + CELL_SIZE] = True
-    return images, labels, masks
+    number = list(SPLIT_SIZES).index(split)
+    return np.array([_label(seed, number, i) for i in indices], np.int64)
 
 
 def _label(seed, split_number, index):

@@ -43,6 +43,19 @@ class GlyphsSource(base.ImageSource):
         ]
         return functools.reduce(lambda a, b: a.concatenate(b), parts)
 
+    def label_dataset(self, split: str) -> tf.data.Dataset:
+        """Returns labels and ids of the examples of `split`; draws none."""
+        parts = [
+            tf.data.Dataset.from_tensor_slices(
+                {
+                    "label": glyphs.generate_labels(name, range(start, stop)),
+                    "id": _ids(name, range(start, stop)),
+                }
+            )
+            for name, start, stop in self.ranges(split)
+        ]
+        return functools.reduce(lambda a, b: a.concatenate(b), parts)
+
 
 @functools.lru_cache(maxsize=8)
 def _draw(split, start, stop, channels):
@@ -54,8 +67,12 @@ def _draw(split, start, stop, channels):
     arrays = {
         "image": images,
         "label": label_ids,
-        "id": np.array([f"glyphs/{split}/{i}".encode() for i in indices]),
+        "id": _ids(split, indices),
         "mask": masks,
     }
     with tf.device("CPU"):
         return {key: tf.constant(array) for key, array in arrays.items()}
+
+
+def _ids(split, indices):
+    return np.array([f"glyphs/{split}/{index}".encode() for index in indices])
