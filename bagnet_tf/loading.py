@@ -10,7 +10,7 @@ import keras
 
 from bagnet_tf.architecture import ARCHITECTURES
 from bagnet_tf.evidence import patch_logits_model
-from bagnet_tf.geometry import geometry_of
+from bagnet_tf.geometry import geometry_of, has_patches
 from bagnet_tf.heads import default_head
 from bagnet_tf.model_info import ModelInfo, numbered_labels
 from bagnet_tf.models import BagNet
@@ -20,10 +20,11 @@ _DEFAULT_SIZE = 224
 
 
 def load_preset(name: str) -> keras.Model:
-    """Makes the complete model of published weights.
+    """Makes the complete model of shipped or published weights.
 
     Args:
-        name: Of the preset, such as `"bagnet33-imagenet"`; see
+        name: Of the preset: `"imagenette"`, which ships with the package, or
+            published weights such as `"bagnet33-imagenet"`; see
             `bagnet_tf.preset_info`.
 
     Returns:
@@ -31,17 +32,19 @@ def load_preset(name: str) -> keras.Model:
 
     Raises:
         ValueError: If there is no preset of this name, or its file is not
-            the published one, or torch is missing for one that needs it.
-        OSError: If the weights cannot be downloaded.
+            the shipped or published one, or torch is missing for one that
+            needs it.
+        OSError: If published weights cannot be downloaded.
 
     Example:
-        >>> model = bagnet_tf.load_preset("bagnet33-imagenet")
+        >>> model = bagnet_tf.load_preset("imagenette")
     """
     preset = preset_info(name)
     return BagNet(
         ARCHITECTURES[preset.architecture],
         preset.weights,
         classes=preset.classes,
+        width=preset.width,
     )
 
 
@@ -120,7 +123,8 @@ def _open(name: str) -> tuple[keras.Model, dict]:
 
 
 def _info(model, stored, image_size, labels) -> ModelInfo:
-    receptive_field = geometry_of(model).receptive_field
+    # A control network is content with any image.
+    least = geometry_of(model).receptive_field if has_patches(model) else 1
     fixed = tuple(model.input_shape[1:3])
     if image_size is not None:
         size = (image_size, image_size)
@@ -129,9 +133,9 @@ def _info(model, stored, image_size, labels) -> ModelInfo:
     else:
         size = tuple(side or _DEFAULT_SIZE for side in fixed)
     wrong = [s for s, f in zip(size, fixed, strict=True) if f not in (None, s)]
-    if wrong or min(size) < receptive_field:
+    if wrong or min(size) < least:
         raise ValueError(
-            f"image_size must be at least {receptive_field} (the receptive "
+            f"image_size must be at least {least} (the receptive "
             f"field) and fit the model's input {fixed}. "
             f"Received: image_size={size}"
         )

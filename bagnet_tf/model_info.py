@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import keras
 
 from bagnet_tf.files import write_json
-from bagnet_tf.geometry import geometry_of
+from bagnet_tf.geometry import geometry_of, has_patches
 from bagnet_tf.heads import check_head
 from bagnet_tf.preprocessing import RESIZE_RULE
 
@@ -97,7 +97,9 @@ class ModelInfo:
             "input_range": [0, 255],
             "labels": list(self.labels),
             "head": self.head,
-            "geometry": dataclasses.asdict(geometry_of(model)),
+            "geometry": dataclasses.asdict(geometry_of(model))
+            if has_patches(model)
+            else None,
             "metrics": dict(self.metrics),
         }
         write_json(pathlib.Path(model_path).with_suffix(".json"), content)
