@@ -89,7 +89,7 @@ def _makers(options, images, labels) -> dict[str, Callable[[], Callable]]:
     arguments = options.architecture, options.steps, images, labels
     makers = {_BASELINE: functools.partial(_fit, *arguments)}
     for dtype in ("float32", "bfloat16"):
-        makers[f"ours, {dtype}"] = functools.partial(_ours, dtype, *arguments)
+        makers[f"ours, {dtype}"] = functools.partial(ours, dtype, *arguments)
     if importlib.util.find_spec("torch") is None:
         print("Without PyTorch, which is not installed.")
         return makers
@@ -126,7 +126,14 @@ def _fit(architecture, steps, images, labels):
     return run
 
 
-def _ours(precision, architecture, steps, images, labels):
+def ours(
+    precision: str,
+    architecture: str,
+    steps: int,
+    images: np.ndarray,
+    labels: np.ndarray,
+) -> Callable[[], None]:
+    """What runs some steps of `train.main` on one batch."""
     import tensorflow as tf
     from bagnet_tf.train.configs import imagenette
     from bagnet_tf.train.objective import Objective
