@@ -4,9 +4,15 @@ Source: `imagenette.py`, made longer, with smaller crops that grow (progressive
 resizing). Sizes are 8k + 1 pixels, which the patches cover whole: crops of 65
 pixels have 25 of them, crops of 64 only 16.
 
+Hardware: 2 cores of an AMD EPYC (AVX-512, bfloat16), no GPU; 61 minutes of
+training steps.
+
 Command:
     python -m train.main --config=imagenette_preset \
         --workdir=runs/imagenette_preset --data_dir=DIR
+
+Expected result: top-1 84.3 % on the 3,925 validation photos (95 % interval 83.1
+to 85.4). Run here: it is the preset that ships, see docs/presets/imagenette.md.
 """
 
 import ml_collections
