@@ -30,12 +30,12 @@ class Format:
 
     Attributes:
         path: The file or folder, relative to the export.
-        write: Called with the model, (height, width) and the absolute path.
+        write: Called with the model, what belongs to it and the absolute path.
         open: Called with the absolute path; gives a runner for `verify`.
     """
 
     path: str
-    write: Callable[[keras.Model, tuple[int, int], pathlib.Path], None]
+    write: Callable[[keras.Model, ModelInfo, pathlib.Path], None]
     open: Callable[[pathlib.Path], Runner]
 
 
@@ -106,10 +106,11 @@ def export_model(
 
     Args:
         model: A BagNet with a classifier and `include_preprocessing`.
-        info: Its input size, labels and metrics.
+        info: Its input size, head, labels and metrics.
         output: The folder to make.
         formats: Keys of `FORMATS`.
-        images: Batches to compare on, uint8 (batch, *info.image_size, 3).
+        images: Batches to compare on, uint8 (batch, *info.image_size,
+            channels).
         overwrite: Whether to replace an earlier export.
 
     Returns:
@@ -132,14 +133,14 @@ def export_model(
     with _temporary_sibling(pathlib.Path(output)) as folder:
         for name, kind in chosen.items():
             logging.info("Writing %s.", name)
-            kind.write(model, info.image_size, folder / kind.path)
+            kind.write(model, info, folder / kind.path)
         logging.info("Verifying.")
         openers = {
             kind.path: functools.partial(kind.open, folder / kind.path)
             for kind in chosen.values()
         }
         result = ExportResult(
-            verify(model, openers, images),
+            verify(model, openers, images, info.head),
             {path: _num_bytes(folder / path) for path in openers},
         )
         if result.passed:

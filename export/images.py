@@ -18,6 +18,7 @@ def verification_images(
     data_dir: str | None,
     num_images: int,
     image_size: tuple[int, int],
+    channels: int = 3,
 ) -> Iterator[np.ndarray]:
     """The first images of a dataset, as the model takes them, in batches.
 
@@ -27,14 +28,15 @@ def verification_images(
         data_dir: The folder of TFDS datasets.
         num_images: How many images to take.
         image_size: (height, width) of the model's input, pixels.
+        channels: Of the model's input.
 
     Returns:
-        An iterator of RGB images, uint8 (batch, *image_size, 3). It raises a
+        An iterator of images, uint8 (batch, *image_size, channels). It raises a
         ValueError at an image that cannot be decoded.
 
     Raises:
         ValueError: If there is no such dataset or split, or it has fewer
-            images.
+            images or other channels.
 
     Example:
         >>> batches = verification_images(
@@ -46,7 +48,7 @@ def verification_images(
             "num_verification_images must be at least 1. "
             f"Received: num_verification_images={num_images}"
         )
-    source = image_source(dataset, data_dir)
+    source = image_source(dataset, data_dir, channels=channels)
     available = source.num_examples(split)
     if available < num_images:
         raise ValueError(

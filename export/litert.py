@@ -8,24 +8,26 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+from bagnet_tf.model_info import ModelInfo
+
 from .signatures import InferenceGraph, Weights, litert_signatures
 
 
 def write_litert(
-    model: keras.Model, image_size: tuple[int, int], path: pathlib.Path
+    model: keras.Model, info: ModelInfo, path: pathlib.Path
 ) -> None:
     """Writes a float32 `.tflite` file of LiteRT's own operations.
 
     Args:
         model: A BagNet with a classifier and `include_preprocessing`.
-        image_size: (height, width) of the input, pixels.
+        info: Its input size.
         path: The file to write.
 
     Raises:
         ValueError: If `model` is no such BagNet.
     """
-    graph = InferenceGraph(model)
-    signatures = litert_signatures(graph, image_size)
+    graph = InferenceGraph(model, info.head)
+    signatures = litert_signatures(graph, info.image_size)
     with tempfile.TemporaryDirectory() as static_model:
         tf.saved_model.save(Weights(graph.network), static_model, signatures)
         converter = tf.lite.TFLiteConverter.from_saved_model(
@@ -52,7 +54,8 @@ class LiteRTRunner:
         """Runs both signatures, image by image.
 
         Args:
-            images: RGB, uint8 (batch, height, width, 3), of the file's size.
+            images: uint8 (batch, height, width, channels), of the file's
+                size.
             class_ids: Not used.
 
         Returns:

@@ -65,6 +65,7 @@ def main() -> int:
         _DATA_DIR.value,
         _NUM_IMAGES.value,
         info.image_size,
+        model.input_shape[-1],
     )
     result = export_model(
         model,

@@ -23,6 +23,9 @@ LABELS_FILE = "labels.txt"
 # Counts up when a client that reads the file must change.
 _FORMAT_VERSION = 1
 
+# By number of channels; of others only who trained the model can tell.
+_CHANNEL_ORDERS = {1: "grey", 3: "RGB"}
+
 
 def write_labels(labels: Iterable[str], folder: pathlib.Path) -> None:
     """Writes the class names, one a line, by class id."""
@@ -41,7 +44,7 @@ def write_metadata(
 
     Args:
         model: The exported model.
-        info: Its input size, labels and metrics.
+        info: Its input size, head, labels and metrics.
         formats: The path of each format in the folder.
         verifications: What was found when the files were compared with it.
         folder: The export, with all other files in it.
@@ -52,6 +55,7 @@ def write_metadata(
         "input": _input(model, info),
         "geometry": _geometry(model, info),
         "labels": list(info.labels),
+        "head": info.head,
         "metrics": dict(info.metrics),
         "formats": dict(formats),
         "files": _files(folder),
@@ -63,6 +67,7 @@ def write_metadata(
 
 
 def _input(model, info):
+    channels = model.input_shape[-1]
     return {
         "name": "image",
         "layout": "NHWC",
@@ -71,7 +76,8 @@ def _input(model, info):
         "any_size": None in model.input_shape[1:3],
         "dtype": "float32",
         "range": [0, 255],
-        "channel_order": "RGB",
+        "channels": channels,
+        "channel_order": _CHANNEL_ORDERS.get(channels),
         "normalization": "included",
         "resize_rule": RESIZE_RULE,
     }

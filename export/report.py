@@ -19,7 +19,7 @@ def format_table(
         patch logit, of additivity in units of the largest logit.
     """
     header = ("artefact", "MB", "logits", "patch logits", "additivity")
-    rows = [(*header, "top-1", "")]
+    rows = [(*header, "decisions", "")]
     problems = []
     for v in verifications:
         patch_unit = v.largest_patch_logit or 1.0
@@ -30,7 +30,7 @@ def format_table(
                 f"{v.logits_error / patch_unit:.1e}",
                 f"{v.patch_logits_error / patch_unit:.1e}",
                 f"{v.additivity_error / (v.largest_logit or 1.0):.1e}",
-                f"{v.top1_agreement:.1%}",
+                f"{v.decision_agreement:.1%}",
                 "ok" if v.passed else "FAILED",
             )
         )

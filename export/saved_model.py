@@ -6,7 +6,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bagnet_tf.model_info import ModelInfo
+
 from .signatures import (
+    IMAGE_BYTES,
     InferenceGraph,
     ReusableModel,
     saved_model_signatures,
@@ -14,24 +17,23 @@ from .signatures import (
 
 
 def write_saved_model(
-    model: keras.Model, image_size: tuple[int, int], path: pathlib.Path
+    model: keras.Model, info: ModelInfo, path: pathlib.Path
 ) -> None:
     """Writes a SavedModel: signatures, and a trainable callable object.
 
     Args:
         model: A BagNet with a classifier and `include_preprocessing`.
-        image_size: (height, width) to which encoded photos are brought,
-            pixels.
+        info: Its head, and the size to which encoded photos are brought.
         path: The folder to write.
 
     Raises:
         ValueError: If `model` is no such BagNet.
     """
-    graph = InferenceGraph(model)
+    graph = InferenceGraph(model, info.head)
     tf.saved_model.save(
         ReusableModel(graph),
         str(path),
-        signatures=saved_model_signatures(graph, image_size),
+        signatures=saved_model_signatures(graph, info.image_size),
     )
 
 
@@ -48,7 +50,8 @@ class SavedModelRunner:
         """Runs every signature, and the object itself.
 
         Args:
-            images: RGB, uint8 (batch, height, width, 3), of the model's size.
+            images: uint8 (batch, height, width, channels), of the model's
+                size.
             class_ids: int32 (batch, k), for the signature `class_evidence`.
 
         Returns:
@@ -56,16 +59,17 @@ class SavedModelRunner:
         """
         signatures = self._loaded.signatures
         image = tf.constant(images, tf.float32)
-        encoded = [tf.io.encode_png(one).numpy() for one in images]
         inputs = {
             "serving_default": {"image": image},
             "patch_logits": {"image": image},
-            "image_bytes": {"image_bytes": tf.constant(encoded)},
             "class_evidence": {
                 "image": image,
                 "class_ids": tf.constant(class_ids, tf.int32),
             },
         }
+        if IMAGE_BYTES in signatures:
+            encoded = [tf.io.encode_png(one).numpy() for one in images]
+            inputs[IMAGE_BYTES] = {"image_bytes": tf.constant(encoded)}
         outputs = {
             f"{signature}.{name}": value.numpy()
             for signature, arguments in inputs.items()

@@ -14,6 +14,7 @@ from bagnet_tf.architecture import (
     POOLING_LAYER,
 )
 from bagnet_tf.evidence import patch_logits_model
+from bagnet_tf.heads import check_head
 from bagnet_tf.inference import inference_model
 from bagnet_tf.preprocessing import decode_image, evaluation_image
 
@@ -24,6 +25,11 @@ PATCH_LOGITS = "patch_logits"
 IMAGE_BYTES = "image_bytes"
 CLASS_EVIDENCE = "class_evidence"
 
+# Channels of the models that encoded photos can be decoded for: grey, RGB.
+PHOTO_CHANNELS = (1, 3)
+
+_PROBABILITIES = {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid}
+
 
 class InferenceGraph:
     """The parts of a BagNet from which every signature is put together.
@@ -33,30 +39,35 @@ class InferenceGraph:
 
     Attributes:
         model: The model as it was trained.
+        head: `"softmax"` or `"sigmoid"`: what makes probabilities of logits.
         network: Its inference model.
-        features: The concrete function from `image` (batch, height, width, 3),
-            float32, RGB 0-255, to the last feature map
-            (batch, rows, cols, channels). One trace serves all signatures.
+        features: The concrete function from `image`, float32, 0-255, (batch,
+            height, width, channels of the model, such as RGB), to the last
+            feature map (batch, rows, cols, features). One trace serves all
+            signatures.
         pooling: The layer that averages over the grid.
         classifier: The layer that makes logits of features.
         image_spec: What `features` takes; sides are unknown where the model
             takes any size.
     """
 
-    def __init__(self, model: keras.Model):
+    def __init__(self, model: keras.Model, head: str = "softmax"):
         """Folds a model and takes it apart.
 
         Args:
             model: A BagNet with a classifier and `include_preprocessing`.
+            head: One of `bagnet_tf.heads.HEADS`.
 
         Raises:
-            ValueError: If `model` is anything else.
+            ValueError: If `model` or `head` is anything else.
         """
+        check_head(head)
+        self.head = head
         self.network = inference_model(model)
         if NORMALIZATION_LAYER not in [layer.name for layer in model.layers]:
             raise ValueError(
                 "model must normalise its input itself "
-                "(include_preprocessing=True): exported files take RGB 0-255. "
+                "(include_preprocessing=True): exported files take 0-255. "
                 f"Received: model={model.name!r} without "
                 f"{NORMALIZATION_LAYER!r}"
             )
@@ -79,7 +90,7 @@ class InferenceGraph:
         return {
             "logits": logits,
             "patch_logits": self.classifier(features),
-            "probabilities": tf.nn.softmax(logits),
+            "probabilities": _PROBABILITIES[self.head](logits),
         }
 
     def class_evidence(self, image, class_ids):
@@ -164,8 +175,8 @@ def saved_model_signatures(
 
     Returns:
         Concrete functions by signature name. `image` is float32
-        (batch, height, width, 3), RGB 0-255, of any size where `model` takes
-        any size:
+        (batch, height, width, channels), RGB 0-255 or what else the model
+        takes, of any size where it takes any:
 
         - `serving_default`: `image` -> `logits`, `probabilities`, both
           (batch, classes).
@@ -173,27 +184,30 @@ def saved_model_signatures(
           (batch, rows, cols, classes).
         - `image_bytes`: `image_bytes`, encoded JPEG, PNG, GIF or BMP files,
           string (batch,) -> the same and the decoded `image`, uint8
-          (batch, *image_size, 3).
+          (batch, *image_size, channels). Missing in a model of neither one
+          channel (grey) nor three (RGB): no photo has its channels.
         - `class_evidence`: `image` and `class_ids`, int32 (batch, k) ->
           `class_evidence` (batch, rows, cols, k), the patch logits of these
           classes only.
     """
     image = graph.image_spec
-    return {
+    signatures = {
         SERVING_DEFAULT: _trace(
             lambda image: _without(graph.predict(image), "patch_logits"), image
         ),
         PATCH_LOGITS: _trace(graph.predict, image),
-        IMAGE_BYTES: _trace(
-            _bytes_predictor(graph, image_size),
-            tf.TensorSpec((None,), tf.string, name="image_bytes"),
-        ),
         CLASS_EVIDENCE: _trace(
             graph.class_evidence,
             image,
             tf.TensorSpec((None, None), tf.int32, name="class_ids"),
         ),
     }
+    if image.shape[-1] in PHOTO_CHANNELS:
+        signatures[IMAGE_BYTES] = _trace(
+            _bytes_predictor(graph, image_size),
+            tf.TensorSpec((None,), tf.string, name="image_bytes"),
+        )
+    return signatures
 
 
 def litert_signatures(
@@ -207,13 +221,14 @@ def litert_signatures(
 
     Returns:
         Concrete functions by signature name; `image` is float32
-        (1, *image_size, 3), RGB 0-255:
+        (1, *image_size, channels), RGB 0-255 or what else the model takes:
 
         - `serving_default`: `image` -> `logits` (1, classes).
         - `patch_logits`: `image` -> `logits` and `patch_logits`
           (1, rows, cols, classes).
     """
-    image = tf.TensorSpec((1, *image_size, 3), tf.float32, name="image")
+    channels = graph.image_spec.shape[-1]
+    image = tf.TensorSpec((1, *image_size, channels), tf.float32, name="image")
     return {
         SERVING_DEFAULT: _trace(
             lambda image: {"logits": graph.predict(image)["logits"]}, image
@@ -234,14 +249,18 @@ def _without(outputs: dict, name: str) -> dict:
 
 
 def _bytes_predictor(graph, image_size):
+    channels = graph.image_spec.shape[-1]
+
     def decode(encoded):
-        return evaluation_image(decode_image(encoded), image_size)
+        return evaluation_image(decode_image(encoded, channels), image_size)
 
     def predict_bytes(image_bytes):
         image = tf.map_fn(
             decode,
             image_bytes,
-            fn_output_signature=tf.TensorSpec((*image_size, 3), tf.uint8),
+            fn_output_signature=tf.TensorSpec(
+                (*image_size, channels), tf.uint8
+            ),
         )
         return {**graph.predict(tf.cast(image, tf.float32)), "image": image}
 

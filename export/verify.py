@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from bagnet_tf.evidence import patch_logits_model
+from bagnet_tf.heads import probabilities_of
 
 # Largest errors allowed, float32. Logits, patch logits and class evidence: in
 # units of the largest patch logit; additivity: of the largest logit.
@@ -36,10 +36,12 @@ class Verification:
         largest_logit: Largest |logit| of the model.
         largest_patch_logit: Largest |patch logit| of the model.
         errors: Largest |difference| by `signature.output`: from the model;
-            for probabilities, from the softmax of the logits beside them.
+            for probabilities, from what the head makes of the logits beside
+            them.
             Infinite where shapes differ, NaN where an output is no number.
         additivity_error: Largest |mean of patch logits - logit|, logits.
-        top1_agreement: Share of images with the model's decision.
+        decision_agreement: Share of images with the model's decision: its
+            best class or, of a sigmoid head, all classes with logits above 0.
         problem: Why the file could not be run, if so.
     """
 
@@ -49,7 +51,7 @@ class Verification:
     largest_patch_logit: float
     errors: Mapping[str, float]
     additivity_error: float
-    top1_agreement: float
+    decision_agreement: float
     problem: str | None = None
 
     @property
@@ -90,20 +92,24 @@ def verify(
     model: keras.Model,
     openers: Mapping[str, Callable[[], Runner]],
     batches: Iterable[np.ndarray],
+    head: str = "softmax",
 ) -> list[Verification]:
     """Compares written files with the model that they were made of.
 
     Args:
         model: A BagNet with a classifier.
         openers: By artefact, what loads it and returns its runner.
-        batches: Images, RGB, uint8 (batch, height, width, 3).
+        batches: Images, uint8 (batch, height, width, channels).
+        head: What the logits mean, one of `bagnet_tf.heads.HEADS`.
 
     Returns:
         A `Verification` for each artefact. One that cannot be loaded or run
         has a `problem`.
     """
     network = patch_logits_model(model)
-    comparisons = [_Comparison(name, open) for name, open in openers.items()]
+    comparisons = [
+        _Comparison(name, open, head) for name, open in openers.items()
+    ]
     for images in batches:
         expected = network.predict_on_batch(images.astype(np.float32))
         for comparison in comparisons:
@@ -114,8 +120,11 @@ def verify(
 class _Comparison:
     """Adds up the differences of one file, batch by batch."""
 
-    def __init__(self, artefact: str, open_runner: Callable[[], Runner]):
+    def __init__(
+        self, artefact: str, open_runner: Callable[[], Runner], head: str
+    ):
         self._artefact = artefact
+        self._head = head
         self._problem = None
         self._runner = self._attempt(open_runner)
         self._num_images = self._agreeing = 0
@@ -144,7 +153,7 @@ class _Comparison:
             largest_patch_logit=self._largest["patch_logits"],
             errors=dict(self._errors),
             additivity_error=self._additivity_error,
-            top1_agreement=self._agreeing / max(self._num_images, 1),
+            decision_agreement=self._agreeing / max(self._num_images, 1),
             problem=self._problem,
         )
 
@@ -158,7 +167,7 @@ class _Comparison:
             signature, name = key.split(".")
             beside = outputs.get(f"{signature}.logits")
             if name == "probabilities":
-                wanted = tf.nn.softmax(beside).numpy()
+                wanted = probabilities_of(beside, self._head)
             else:
                 wanted = expected[name]
             error = _difference(value, wanted)
@@ -168,9 +177,16 @@ class _Comparison:
                 self._additivity_error = _larger(
                     self._additivity_error, _difference(mean, beside)
                 )
-        decisions = outputs["serving_default.logits"].argmax(axis=-1)
-        agreeing = decisions == expected["logits"].argmax(axis=-1)
-        self._agreeing += int(agreeing.sum())
+        agreeing = self._decisions(
+            outputs["serving_default.logits"]
+        ) == self._decisions(expected["logits"])
+        self._agreeing += int(agreeing.all(axis=-1).sum())
+
+    def _decisions(self, logits):
+        """What compares equal where the decisions are, (batch, n)."""
+        if self._head == "sigmoid":
+            return logits > 0
+        return logits.argmax(axis=-1, keepdims=True)
 
     def _attempt(self, function, *arguments):
         try:

@@ -10,6 +10,7 @@ import numpy as np
 
 import bagnet_tf
 from bagnet_tf import Architecture, Stage
+from bagnet_tf.model_info import ModelInfo, numbered_labels
 from export.litert import write_litert
 
 # Two blocks: exported in a second, where a whole variant takes ten.
@@ -47,10 +48,20 @@ def tiny_model(seed: int = 0, **kwargs) -> keras.Model:
     return randomized(bagnet_tf.BagNet(TINY, **kwargs), seed)
 
 
-def random_images(num_images: int, size: tuple[int, int]) -> np.ndarray:
-    """RGB noise, uint8 (num_images, *size, 3)."""
+def info_of(
+    classes: int = CLASSES, size: tuple[int, int] = SIZE, head: str = "softmax"
+) -> ModelInfo:
+    """What belongs to a model without names."""
+    return ModelInfo(size, numbered_labels(classes), head=head)
+
+
+def random_images(
+    num_images: int, size: tuple[int, int], channels: int = 3
+) -> np.ndarray:
+    """Noise, uint8 (num_images, *size, channels)."""
     generator = np.random.default_rng(7)
-    return generator.integers(0, 256, (num_images, *size, 3), dtype=np.uint8)
+    shape = num_images, *size, channels
+    return generator.integers(0, 256, shape, dtype=np.uint8)
 
 
 def batches() -> list[np.ndarray]:
@@ -63,5 +74,5 @@ def tiny_tflite(seed: int = 0) -> bytes:
     """The LiteRT file of a tiny model; once, for a conversion takes seconds."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "model.tflite")
-        write_litert(tiny_model(seed), SIZE, path)
+        write_litert(tiny_model(seed), info_of(), path)
         return path.read_bytes()

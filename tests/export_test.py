@@ -15,6 +15,7 @@ from export.signatures import InferenceGraph
 from tests.export_helpers import (
     CLASSES,
     SIZE,
+    info_of,
     random_images,
     randomized,
     shallow,
@@ -33,7 +34,7 @@ class SavedModelTest(parameterized.TestCase):
         cls.model = tiny_model()
         folder = cls.enterClassContext(tempfile.TemporaryDirectory())
         cls.path = str(pathlib.Path(folder) / "1")
-        write_saved_model(cls.model, SIZE, pathlib.Path(cls.path))
+        write_saved_model(cls.model, info_of(), pathlib.Path(cls.path))
         cls.loaded = tf.saved_model.load(cls.path)
         cls.images = random_images(3, SIZE)
         network = bagnet_tf.patch_logits_model(cls.model)
@@ -212,7 +213,7 @@ class LiteRTTest(parameterized.TestCase):
         size = (49, 42)
         folder = self.enterContext(tempfile.TemporaryDirectory())
         path = pathlib.Path(folder) / "model.tflite"
-        write_litert(model, size, path)
+        write_litert(model, info_of(size=size), path)
         images = random_images(2, size)
         outputs = LiteRTRunner(path)(images, np.zeros((2, 1), np.int32))
         network = bagnet_tf.patch_logits_model(model)
@@ -235,7 +236,7 @@ class LiteRTTest(parameterized.TestCase):
     def test_signatures_take_one_float_image(self):
         folder = self.enterContext(tempfile.TemporaryDirectory())
         path = pathlib.Path(folder) / "model.tflite"
-        write_litert(tiny_model(), SIZE, path)
+        write_litert(tiny_model(), info_of(), path)
         interpreter = Interpreter(str(path))
         self.assertEqual(
             interpreter.get_signature_list(),

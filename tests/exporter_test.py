@@ -33,7 +33,7 @@ _INFO = ModelInfo(SIZE, _LABELS, {"top1": 0.5})
 def _writes(content: bytes):
     """Lets the LiteRT format write `content`, whatever the model is."""
 
-    def write(model, image_size, path):
+    def write(model, info, path):
         path.parent.mkdir()
         path.write_bytes(content)
 
@@ -105,7 +105,7 @@ class ExportModelTest(TemporaryFolderTest):
         for verification in metadata["verification"]:
             self.assertTrue(verification["passed"])
             self.assertEqual(verification["num_images"], 5)
-            self.assertEqual(verification["top1_agreement"], 1)
+            self.assertEqual(verification["decision_agreement"], 1)
 
     def test_another_models_file_leaves_nothing(self):
         result = self._export(tiny_tflite(seed=1))
@@ -120,8 +120,8 @@ class ExportModelTest(TemporaryFolderTest):
     def test_another_models_saved_model_fails(self):
         kind = FORMATS["saved_model"]
 
-        def write(model, image_size, path):
-            kind.write(tiny_model(classes=CLASSES + 1), image_size, path)
+        def write(model, info, path):
+            kind.write(tiny_model(classes=CLASSES + 1), info, path)
 
         changed = exporter.Format(kind.path, write, kind.open)
         with mock.patch.dict(FORMATS, {"saved_model": changed}):

@@ -34,7 +34,7 @@ class VerifyTest(parameterized.TestCase):
         result = self._verify(lambda outputs: None)
         self.assertTrue(result.passed)
         self.assertEqual(result.num_images, 5)
-        self.assertEqual(result.top1_agreement, 1)
+        self.assertEqual(result.decision_agreement, 1)
 
     @parameterized.parameters(
         "serving_default.logits",
