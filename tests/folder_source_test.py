@@ -1,7 +1,9 @@
 """Is a folder of images read as it lies on disk?"""
 
+import os
 import pathlib
 import tempfile
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -39,6 +41,15 @@ class FolderTest(parameterized.TestCase):
             file = example["id"].decode()
             self.assertEqual(example["image"], encoded_png(train.index(file)))
             self.assertEqual(source.labels[example["label"]], file[6])
+
+    def test_how_folders_are_called(self):
+        folder = pathlib.Path(self.root, "photos.csv")
+        write_images(folder, "train/a/1.png", "train/b/1.png")
+        source = image_source(f"folder:{folder}")
+        self.assertEqual(source.labels, ("a", "b"))
+        with mock.patch.dict(os.environ, {"HOME": self.root}):
+            source = image_source("folder:~/photos.csv")
+        self.assertLen(read_ids(source, "train"), 2)
 
     def test_specs_are_fully_defined(self):
         write_images(self.root, "train/a/1.png", "train/b/2.png")

@@ -94,6 +94,16 @@ class GroupsTest(ManifestTestCase):
         ):
             source.dataset(f"train[{start}:{start + 1}]")
 
+    def test_a_corrupt_image_moves_no_border(self):
+        source = self._source()
+        ids = read_ids(source, "train")
+        (self.root / ids[7]).write_bytes(b"no image")
+        readable = image_source(self.name, skip_corrupt=True)
+        for split in ("train[:20%]", "train[20%:]"):
+            self.assertEqual(readable.ranges(split), source.ranges(split))
+            left = [i for i in read_ids(source, split) if i != ids[7]]
+            self.assertEqual(read_ids(readable, split), left)
+
     def test_order_does_not_depend_on_the_file(self):
         ids = read_ids(self._source(), "train")
         header, *rows = self.path.read_text().splitlines()

@@ -1,7 +1,10 @@
 """Is a CSV file of labelled images read as it says?"""
 
+import hashlib
+import os
 import pathlib
 import tempfile
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -50,6 +53,38 @@ class ManifestTest(ManifestTestCase):
         )
         source = image_source(self.name)
         self.assertEqual(source.labels, ("bolt", 'nut, "M3"'))
+
+    def test_spaces_around_cells(self):
+        self.write(
+            "path , label, split",
+            " 1.png, a, train",
+            "2.png ,b ,train ",
+            images=["1.png", "2.png"],
+        )
+        source = image_source(self.name)
+        self.assertEqual(source.labels, ("a", "b"))
+        self.assertCountEqual(read_ids(source, "train"), ["1.png", "2.png"])
+
+    def test_splits_without_rows_are_missing(self):
+        images = ["1.png", "2.png"]
+        self.write(
+            "path,label,split", "1.png,a,train", "2.png,b,train", images=images
+        )
+        self.assertEqual(image_source(self.name).splits(), ("train",))
+        side = hashlib.sha256(b"patient").digest()[0] / 256
+        self.assertLess(side, 0.7)  # Falls to train, whatever the paths are.
+        self.write("path,label,group", "1.png,a,patient", "2.png,b,patient")
+        self.assertEqual(image_source(self.name).splits(), ("train",))
+
+    def test_how_files_are_called(self):
+        rows = ["path,label,split", "1.png,a,train", "2.png,b,train"]
+        self.path = self.root / "List.CSV"
+        self.write(*rows, images=["1.png", "2.png"])
+        name = f"folder:{self.path}"
+        self.assertEqual(image_source(name).num_examples("train"), 2)
+        with mock.patch.dict(os.environ, {"HOME": str(self.root)}):
+            source = image_source("folder:~/List.CSV")
+        self.assertCountEqual(read_ids(source, "train"), ["1.png", "2.png"])
 
     def test_absolute_paths(self):
         elsewhere = self.enterContext(tempfile.TemporaryDirectory())

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 from absl import logging
 
-from bagnet_tf.datasets.base import ImageSource
+from bagnet_tf.datasets.base import ImageSource, SplitRange
 
 _MOST_NAMED = 5
 
@@ -54,6 +54,10 @@ class WithoutCorrupt(ImageSource):
     def split_sizes(self) -> dict[str, int]:
         """Returns the sizes of the splits, corrupt images included."""
         return self._source.split_sizes()
+
+    def ranges(self, split: str) -> list[SplitRange]:
+        """Returns the ranges of `split`, corrupt images included."""
+        return self._source.ranges(split)
 
     def num_examples(self, split: str) -> int:
         """Returns the number of readable images of `split`."""

@@ -140,7 +140,8 @@ class FolderSource(base.ImageSource):
         suffixes = IMAGE_SUFFIXES
         if self.channels not in (1, 3, reading.RGBA):
             suffixes = (reading.ARRAY_SUFFIX,)
-        if path.lower().endswith(SUFFIX) and not os.path.isdir(path):
+        is_folder = os.path.isdir(os.path.expanduser(path))
+        if path.lower().endswith(SUFFIX) and not is_folder:
             return list_manifest(path, suffixes)
         return list_class_folders(path, suffixes, skip_empty)
 
