@@ -24,9 +24,10 @@ def matching_classes(info: ModelInfo, source: ImageSource) -> tuple[int, ...]:
 
     Raises:
         ValueError: If the model lacks a class of the dataset, or has more of
-            its name.
+            its name; or has no names, and another number of classes.
     """
     if not info.has_names:
+        _check_number(source, len(info.labels))
         return tuple(range(len(info.labels)))
     places = collections.defaultdict(collections.deque)
     for class_id, label in enumerate(info.labels):
@@ -46,6 +47,35 @@ def matching_classes(info: ModelInfo, source: ImageSource) -> tuple[int, ...]:
     return tuple(places[label].popleft() for label in source.labels)
 
 
+def fitted_of(info: ModelInfo, class_ids: Sequence[int]) -> dict:
+    """What was fitted with a model, under the class ids of a dataset.
+
+    Args:
+        info: Of the model.
+        class_ids: The model's class id of each class of the dataset.
+
+    Returns:
+        As `Evaluator` takes it: `temperature`, if known, and
+        `operating_points` of the classes that have one. Under a softmax head
+        these are of class 1 against class 0, and of nothing else.
+
+    Raises:
+        ValueError: If the model's metrics are none.
+    """
+    places = {class_id: index for index, class_id in enumerate(class_ids)}
+    thresholds = info.thresholds
+    if info.head == "softmax" and tuple(class_ids) != (0, 1):
+        thresholds = {}
+    return {
+        "temperature": info.temperature,
+        "operating_points": [
+            {"class_id": places[class_id], "threshold": threshold}
+            for class_id, threshold in thresholds.items()
+            if class_id in places
+        ],
+    }
+
+
 def check_labels(source: ImageSource, head: str, classes: int) -> None:
     """Makes sure that logits can be compared with the labels of a dataset.
 
@@ -59,11 +89,7 @@ def check_labels(source: ImageSource, head: str, classes: int) -> None:
             need another head.
     """
     check_head(head)
-    if classes != len(source.labels):
-        raise ValueError(
-            f"dataset {source.name!r} has {len(source.labels)} classes, but "
-            f"the model has {classes}"
-        )
+    _check_number(source, classes)
     if source.multi_label and head != "sigmoid":
         raise ValueError(
             f"dataset {source.name!r} has any number of classes an image, but "
@@ -139,3 +165,11 @@ class OnlyClasses(ImageSource):
             new_ids[old] = new
         table = tf.constant(new_ids, tf.int64)
         return examples.map(lambda e: e | {"label": table[e["label"]]})
+
+
+def _check_number(source, classes):
+    if classes != len(source.labels):
+        raise ValueError(
+            f"dataset {source.name!r} has {len(source.labels)} classes, but "
+            f"the model has {classes}"
+        )

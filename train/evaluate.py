@@ -1,22 +1,38 @@
 """Scores a model on a split: accuracy, calibration, confusion, evidence.
 
-Example:
+Examples:
     python -m train.evaluate --model=runs/glyphs/model.keras \
         --dataset=glyphs --split=validation --output=scores.json
+    python -m train.evaluate --model=bagnet33-imagenet \
+        --dataset=imagenet_v2/matched-frequency --split=test --json | \
+        jq .top1.value
+    python -m train.evaluate --model=bagnet33-imagenet --dataset=imagenet_a \
+        --split=test --only_present_classes
+    python -m train.evaluate --model=runs/glyphs/model.keras \
+        --dataset=glyphs --store_patch_logits=stored
 
 Prints a short table and writes all scores as JSON. Where the dataset has
 masks of the true evidence (glyphs; a folder with a masks tree), it also
 reports how often the centre of the strongest patch lies on them, and with
---masks how well whole evidence maps find them, pixel by pixel. Exit status: 0,
-or 2 for a mistake in the arguments.
+--masks how well whole evidence maps find them, pixel by pixel. The dataset's
+classes may be some of the model's, in any order: then the decision is
+restricted to them. docs/evaluation.md says what every score is. Exit status:
+0, 2 for a mistake in the arguments, or 75 when another worker was lost.
 """
 
+import contextlib
+import dataclasses
+import json
 import pathlib
+import platform
+import sys
 
 from absl import flags
 
 from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.entry import run_command
+
+from . import strategy_flags
 
 _FLAGS = flags.FlagValues()
 _MODEL = shared_flags.model(_FLAGS)
@@ -34,9 +50,22 @@ _DATA_DIR = shared_flags.data_dir(_FLAGS)
 _OUTPUT = flags.DEFINE_string(
     "output", None, "JSON file to write.", flag_values=_FLAGS
 )
+_JSON = flags.DEFINE_bool(
+    "json",
+    False,
+    "Print the JSON and nothing else; the table goes to stderr.",
+    flag_values=_FLAGS,
+)
 _OVERWRITE = shared_flags.overwrite(_FLAGS)
 _IMAGE_SIZE = shared_flags.image_size(_FLAGS)
 _SKIP_CORRUPT = shared_flags.skip_corrupt(_FLAGS)
+_ONLY_PRESENT_CLASSES = flags.DEFINE_bool(
+    "only_present_classes",
+    False,
+    "Restrict the decision to the classes that occur in the split, as is the "
+    "custom for ImageNet-A and -R.",
+    flag_values=_FLAGS,
+)
 _MASKS = flags.DEFINE_bool(
     "masks",
     False,
@@ -60,31 +89,92 @@ _NUM_CURVE_IMAGES = flags.DEFINE_integer(
     lower_bound=0,
     flag_values=_FLAGS,
 )
+_STORE_PATCH_LOGITS = flags.DEFINE_string(
+    "store_patch_logits",
+    None,
+    "Folder to write the patch logits of all images to, for "
+    "bagnet_tf.StoredPatchLogits.",
+    flag_values=_FLAGS,
+)
+_PATCH_LOGITS_DTYPE = flags.DEFINE_enum(
+    "patch_logits_dtype",
+    "float32",
+    ["float32", "float16"],
+    "With --store_patch_logits: their dtype.",
+    flag_values=_FLAGS,
+)
+_SHARD_IMAGES = flags.DEFINE_integer(
+    "shard_images",
+    512,
+    "With --store_patch_logits: images a file; so many are in memory.",
+    lower_bound=1,
+    flag_values=_FLAGS,
+)
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 64, "Images a step.", lower_bound=1, flag_values=_FLAGS
 )
+_STRATEGY = strategy_flags.strategy(_FLAGS)
+_CPU_REPLICAS = strategy_flags.cpu_replicas(_FLAGS)
 
 
-def main() -> None:
+def main() -> int:
     """Evaluates as the flags say."""
+    from .strategies import (
+        WORKER_LOST,
+        WorkerLostError,
+        any_worker,
+        is_chief,
+        lost_workers_named,
+        make_strategy,
+    )
+
+    strategy = make_strategy(_STRATEGY.value, _CPU_REPLICAS.value)
+    output = _checked_output() if is_chief(strategy) else None
+    # Progress and tables are not what a program wants to read.
+    stdout = sys.stderr if _JSON.value else sys.stdout
+    try:
+        with contextlib.redirect_stdout(stdout), lost_workers_named():
+            content = _evaluate(strategy, is_chief(strategy))
+            if is_chief(strategy):
+                _report(content, output)
+            any_worker(strategy, lambda: False)()  # All wait for the chief.
+    except WorkerLostError:
+        print(
+            "evaluate: another worker has ended; start all of them again",
+            file=sys.stderr,
+        )
+        return WORKER_LOST
+    if _JSON.value and is_chief(strategy):
+        print(json.dumps(content, indent=2, allow_nan=False))
+    return 0
+
+
+def _evaluate(strategy, is_chief: bool) -> dict:
+    """The scores, and what they are of, as JSON-ready values."""
     import keras
+    import numpy as np
 
     from bagnet_tf.datasets import image_source
-    from bagnet_tf.files import write_json
     from bagnet_tf.loading import load_model
 
+    from .classes import OnlyClasses, fitted_of, matching_classes
     from .evaluation import Evaluator
     from .mask_scores import MaskScoring
 
-    output = _checked_output()
-    model, info = load_model(_MODEL.value, _IMAGE_SIZE.value)
-    source = image_source(_DATASET.value, _DATA_DIR.value, _SKIP_CORRUPT.value)
-    if info.has_names and info.labels != tuple(source.labels):
-        raise ValueError(
-            "dataset must have the model's classes in the model's order, "
-            f"{list(info.labels)}. Received: dataset={_DATASET.value!r} with "
-            f"{list(source.labels)}"
-        )
+    with strategy.scope():
+        model, info = load_model(_MODEL.value, _IMAGE_SIZE.value)
+    source = image_source(
+        _DATASET.value,
+        _DATA_DIR.value,
+        _SKIP_CORRUPT.value,
+        model.input_shape[-1],
+    )
+    class_ids = matching_classes(info, source)
+    num_labels = len(source.labels)
+    if _ONLY_PRESENT_CLASSES.value:
+        present = np.flatnonzero(source.label_counts(_SPLIT.value)).tolist()
+        class_ids = tuple(class_ids[index] for index in present)
+        source = OnlyClasses(source, present)
     keras.utils.set_random_seed(0)  # For the untrained network's weights.
     scoring = MaskScoring(_POINTING_TOLERANCE.value, _NUM_CURVE_IMAGES.value)
     evaluate = Evaluator(
@@ -93,20 +183,64 @@ def main() -> None:
         info.image_size,
         _BATCH_SIZE.value,
         scoring if _MASKS.value else None,
+        info.head,
+        strategy,
+        class_ids,
     )
-    scores = evaluate(_SPLIT.value, info.metrics)
-    print(_table(scores, source.labels))
+    content = {
+        "model": _MODEL.value,
+        "dataset": _DATASET.value,
+        "split": _SPLIT.value,
+        "image_size": list(info.image_size),
+        "head": info.head,
+        "labels": list(source.labels),
+        "classes": {
+            "scored": len(source.labels),
+            "dataset": num_labels,
+            "model": len(info.labels),
+        },
+        "versions": _versions(),
+    }
+    with _kept(model, content, is_chief) as keep:
+        scores = evaluate(_SPLIT.value, fitted_of(info, class_ids), keep)
+    return content | {"skipped": source.skipped} | scores
+
+
+@contextlib.contextmanager
+def _kept(model, facts: dict, is_chief: bool):
+    """Gives what takes the patch logits of every batch, if one shall."""
+    if _STORE_PATCH_LOGITS.value is None:
+        yield None
+        return
+    if not is_chief:
+        yield lambda *batch: None  # It computes them with the others.
+        return
+    from bagnet_tf.geometry import geometry_of
+    from bagnet_tf.stored_patch_logits import PatchLogitsWriter
+
+    geometry = dataclasses.asdict(geometry_of(model))
+    with PatchLogitsWriter(
+        _STORE_PATCH_LOGITS.value,
+        facts | {"geometry": geometry},
+        _PATCH_LOGITS_DTYPE.value,
+        _SHARD_IMAGES.value,
+        _OVERWRITE.value,
+    ) as writer:
+        yield writer.add
+
+
+def _report(content: dict, output: pathlib.Path | None) -> None:
+    """Prints the table and writes the file."""
+    from bagnet_tf.files import write_json
+
+    from .scores_table import scores_table
+
+    print(scores_table(content, content["labels"]))
     if output:
-        content = {
-            "model": _MODEL.value,
-            "dataset": _DATASET.value,
-            "split": _SPLIT.value,
-            "image_size": list(info.image_size),
-            "labels": list(source.labels),
-            **scores,
-        }
         write_json(output, content)
         print(f"Scores: {output}")
+    if _STORE_PATCH_LOGITS.value:
+        print(f"Patch logits: {_STORE_PATCH_LOGITS.value}")
 
 
 def _checked_output() -> pathlib.Path | None:
@@ -126,84 +260,18 @@ def _checked_output() -> pathlib.Path | None:
     return output
 
 
-def _table(scores: dict, labels) -> str:
-    """The scores as aligned lines."""
-    rows = [("images", f"{scores['count']}")]
-    for key, name in (("top1", "top-1 accuracy"), ("top5", "top-5 accuracy")):
-        if key in scores:
-            low, high = scores[key]["interval95"]
-            text = f"{scores[key]['value']:.4f}  (95 % {low:.4f} to {high:.4f})"
-            rows.append((name, text))
-    rows.append(("loss", f"{scores['loss']:.4f} nats"))
-    rows.append(("Brier score", f"{scores['brier_score']:.4f}"))
-    rows += _calibration_rows(scores)
-    accuracies = zip(labels, scores["per_class_accuracy"], strict=True)
-    known = [(a, label) for label, a in accuracies if a is not None]
-    for name, (accuracy, label) in (
-        ("best class", max(known)),
-        ("worst class", min(known)),
-    ):
-        rows.append((name, f"{label}, {accuracy:.4f}"))
-    if "evidence_hits" in scores:
-        hits = scores["evidence_hits"]
-        rows.append(
-            (
-                "strongest patch on target",
-                f"{hits['rate']:.4f}  (chance {hits['chance']:.4f}, middle "
-                f"{hits['centre']:.4f}, untrained {hits['untrained']:.4f})",
-            )
-        )
-    rows += _mask_rows(scores.get("mask_scores", {}))
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+def _versions() -> dict[str, str]:
+    import keras
+    import tensorflow as tf
 
+    from bagnet_tf.version import __version__
 
-def _calibration_rows(scores: dict) -> list[tuple[str, str]]:
-    """Calibration errors as they are and, if known, with a temperature."""
-    tempered = scores.get("with_temperature")
-    rows = []
-    for key, name in (
-        ("expected_calibration_error", "expected calibration error"),
-        ("equal_mass_calibration_error", "equal-mass calibration error"),
-    ):
-        text = f"{scores[key]:.4f}"
-        if tempered:
-            temperature = tempered["temperature"]
-            text += f"  ({tempered[key]:.4f} at temperature {temperature:.3g})"
-        rows.append((name, text))
-    return rows
-
-
-def _mask_rows(scores: dict) -> list[tuple[str, str]]:
-    """The scores of whole maps, one a row, if there are any."""
-    if not scores:
-        return []
-    seen = f"{scores['count']} of {scores['num_with_mask']} images with a mask"
-    rows = [("maps scored", f"{scores['evidence']}, {seen}: the correct ones")]
-    tolerance = scores["pointing_tolerance"]
-    for key, name in (
-        ("pointing_game", f"pointing game, {tolerance} px"),
-        ("energy_pointing_game", "energy pointing game"),
-        ("relevance_mass_accuracy", "relevance mass accuracy"),
-        ("relevance_rank_accuracy", "relevance rank accuracy"),
-        ("pixel_auroc", "pixel AUROC"),
-        ("pixel_average_precision", "pixel average precision"),
-        ("deletion_area", "deletion area (low is good)"),
-        ("insertion_area", "insertion area"),
-    ):
-        if key in scores:
-            value, chance, untrained, prior = (
-                "none"
-                if scores[key][column] is None
-                else f"{scores[key][column]:.4f}"
-                for column in ("value", "chance", "untrained", "centre_prior")
-            )
-            text = (
-                f"{value}  (chance {chance}, centre prior {prior}, "
-                f"untrained {untrained}; {scores[key]['count']} images)"
-            )
-            rows.append((name, text))
-    return rows
+    return {
+        "bagnet_tf": __version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "python": platform.python_version(),
+    }
 
 
 def run() -> None:

@@ -11,7 +11,6 @@ import tensorflow as tf
 from bagnet_tf.datasets import ImageSource
 from bagnet_tf.evidence import patch_logits_model
 from bagnet_tf.geometry import geometry_of, has_patches
-from bagnet_tf.stored_patch_logits import PatchLogitsWriter
 
 from .binary_scores import fit_operating_points
 from .calibration import fit_temperature
@@ -157,14 +156,15 @@ class Evaluator:
         self,
         split: str,
         fitted: Mapping | None = None,
-        writer: PatchLogitsWriter | None = None,
+        keep: Callable[..., None] | None = None,
     ) -> dict:
         """Scores the model under the evaluation transform.
 
         Args:
             split: Which photos, in TFDS's slicing grammar.
             fitted: What `fit` found on a held-out split; by default nothing.
-            writer: Takes the patch logits of all photos.
+            keep: Takes ids, labels, logits and patch logits of every batch
+                (see `PatchLogitsWriter.add`). All workers need one, or none.
 
         Returns:
             Of a softmax head what `ClassificationScores.result` gives, or
@@ -175,14 +175,14 @@ class Evaluator:
 
         Raises:
             ValueError: If the split is unknown, an image cannot be decoded, or
-                patch logits are to be written and the model has none.
+                patch logits are to be kept and the model has none.
         """
-        if writer and not self._patch_logits:
+        if keep and not self._patch_logits:
             raise ValueError(_NO_PATCHES.format("patch logits"))
         scores = self._decision_scores(fitted or {})
         mask_scores = self._mask_scores()
         network = self._logits
-        if mask_scores or writer:
+        if mask_scores or keep:
             network = self._patch_logits
         for batch, outputs in self._outputs(split, network):
             logits, labels = outputs["logits"].numpy(), batch["label"].numpy()
@@ -194,10 +194,10 @@ class Evaluator:
                 )
                 for score in mask_scores.values():
                     score.update(evidence)
-            if writer:
+            if keep:
                 ids = [os.fsdecode(name) for name in batch["id"].numpy()]
                 maps = outputs["patch_logits"].numpy()
-                writer.add(ids, labels, logits, maps)
+                keep(ids, labels, logits, maps)
         return scores.result() | {
             name: score.result() for name, score in mask_scores.items()
         }

@@ -20,6 +20,8 @@ from ml_collections import config_flags
 from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.entry import INTERRUPTED, run_command
 
+from . import strategy_flags
+
 _CONFIG = config_flags.DEFINE_config_file(
     "config",
     None,
@@ -30,20 +32,8 @@ _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder for models, metrics, checkpoints and logs."
 )
 _DATA_DIR = shared_flags.data_dir(flags.FLAGS)
-_STRATEGY = flags.DEFINE_enum(
-    "strategy",
-    "auto",
-    ["auto", "one_device", "mirrored", "multi_worker", "tpu"],
-    "How to distribute: mirrored over all GPUs of this machine (auto, if there "
-    "are several), multi_worker over the machines of the environment variable "
-    "TF_CONFIG.",
-)
-_CPU_REPLICAS = flags.DEFINE_integer(
-    "cpu_replicas",
-    0,
-    "Let the CPU stand for so many devices, to try mirrored and multi_worker.",
-    lower_bound=0,
-)
+_STRATEGY = strategy_flags.strategy(flags.FLAGS)
+_CPU_REPLICAS = strategy_flags.cpu_replicas(flags.FLAGS)
 _SKIP_CORRUPT = shared_flags.skip_corrupt(flags.FLAGS)
 _PROFILE_STEPS = flags.DEFINE_list(
     "profile_steps",
@@ -54,12 +44,10 @@ _PROFILE_STEPS = flags.DEFINE_list(
 )
 flags.mark_flags_as_required(["config", "workdir"])
 
-_WORKER_LOST = 75  # EX_TEMPFAIL of sysexits.h: try again.
-
 
 def main() -> int:
     """Trains as the flags say."""
-    from .strategies import WorkerLostError, make_strategy
+    from .strategies import WORKER_LOST, WorkerLostError, make_strategy
 
     strategy = make_strategy(_STRATEGY.value, _CPU_REPLICAS.value)
 
@@ -77,7 +65,7 @@ def main() -> int:
         )
     except WorkerLostError as error:
         print(f"train: {error}", file=sys.stderr)
-        return _WORKER_LOST
+        return WORKER_LOST
     workdir = pathlib.Path(_WORKDIR.value)
     if not result.finished:
         print(

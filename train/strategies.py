@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-NAMES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
+from .strategy_flags import NAMES
+
+WORKER_LOST = 75  # Exit status, EX_TEMPFAIL of sysexits.h: try again.
 
 
 def make_strategy(name: str, cpu_replicas: int = 0) -> tf.distribute.Strategy:
