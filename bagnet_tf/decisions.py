@@ -35,6 +35,12 @@ class Decision:
         """Whether the class is taken to be there."""
         return self.probability >= self.threshold
 
+    @property
+    def compared(self) -> str:
+        """For example "0.391 ≥ 0.37": the probability and the threshold."""
+        sign = "≥" if self.above else "<"
+        return f"{self.probability:.3f} {sign} {self.threshold:.3g}"
+
     def __str__(self) -> str:
         """For example "above the operating threshold 0.37"."""
         side = "above" if self.above else "below"

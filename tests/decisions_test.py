@@ -56,6 +56,13 @@ class SigmoidTest(parameterized.TestCase):
         self.assertStartsWith(verdict.detail, f"p = {value:.3f}, {side}")
         self.assertEndsWith(verdict.detail, f"threshold {threshold}")
 
+    @parameterized.parameters(
+        (0.39123, 0.38, "0.391 ≥ 0.38"), (0.0004, 0.5, "0.000 < 0.5")
+    )
+    def test_comparison(self, value, threshold, expected):
+        decision = self._verdict([value], {0: threshold}).decisions[0]
+        self.assertEqual(decision.compared, expected)
+
     def test_at_the_threshold_is_above(self):
         verdict = verdict_of(np.zeros(2), "sigmoid", ("a", "b"), {1: 0.5})
         self.assertEqual(verdict.class_ids, (0, 1))

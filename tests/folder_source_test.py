@@ -30,6 +30,7 @@ class FolderTest(parameterized.TestCase):
         train = ["train/b/0.jpg", "train/a/deep/er/1.PNG", "train/b/2.jpeg"]
         others = [f"{validation}/b/x.gif", "test/a/y.bmp"]
         ignored = ["train/b/notes.txt", "train/a/._1.png", "train/.c/1.png"]
+        ignored += ["train/b/.thumbnails/0.jpg"]
         write_images(self.root, *train, *others, *ignored)
         source = image_source(self.name)
         self.assertEqual(source.name, self.name)
@@ -167,6 +168,10 @@ class FolderTest(parameterized.TestCase):
     def test_validation_class_unknown_to_train(self):
         write_images(self.root, "train/a/1.png", "train/b/1.png", "val/c/1.png")
         self._error("only classes of train.*validation has 'c' too")
+
+    def test_class_that_did_not_fall_to_train(self):
+        write_images(self.root, *(f"{i}/1.png" for i in range(20)))
+        self._error("have more images of '[0-9]+', of which none fell to train")
 
     def test_two_validation_folders(self):
         write_images(

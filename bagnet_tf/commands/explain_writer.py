@@ -204,12 +204,14 @@ class ExplanationWriter:
             self._labels,
             self._thresholds,
         )
-        probability = explanation.probabilities[index, class_id]
-        subtitle = f"{self._labels[class_id]}  p = {probability:.3f}"
+        subtitle = f"{self._labels[class_id]}  p = "
         if class_id in verdict.decisions:
-            subtitle += f", {verdict.decisions[class_id]}"
-        elif class_id not in verdict.class_ids:
-            subtitle += f"  (prediction: {verdict.title})"
+            subtitle += f"{verdict.decisions[class_id].compared} (threshold)"
+        else:
+            probability = explanation.probabilities[index, class_id]
+            subtitle += f"{probability:.3f}"
+            if class_id not in verdict.class_ids:
+                subtitle += f"  (prediction: {verdict.title})"
         name = pathlib.Path(photo.path).name
         # A copy, so that the maps of other classes need not be kept.
         return SheetEntry(photo.image, evidence.copy(), name, subtitle)

@@ -21,9 +21,8 @@ def panel_subtitle(
     logit = number(explanation.logits[index, class_id])
     numbers = f"p = {probability:.3f}"
     if class_id in verdict.decisions:
-        decision = verdict.decisions[class_id]
-        sign = "≥" if decision.above else "<"
-        numbers += f" {sign} threshold {decision.threshold:.3g}"
+        # Short enough for a picture of one map; the footer has the words.
+        numbers = f"p = {verdict.decisions[class_id].compared}"
     return f"{numbers}  ·  logit {logit}"
 
 
@@ -114,5 +113,6 @@ def _colours(explanation: Explanation) -> str:
         )
     return (
         "Red speaks for a class and blue against it: each class by itself "
-        "(sigmoid), a patch of 0 logits being undecided."
+        "(sigmoid), a patch of 0 logits being undecided. Each p is compared "
+        "with the threshold of its class."
     )
