@@ -14,22 +14,22 @@ import ml_collections
 import tensorflow as tf
 from absl import logging
 
-from bagnet_tf.architecture import ARCHITECTURES, CONTROL
-from bagnet_tf.datasets import ImageSource, image_source
-from bagnet_tf.models import BagNet
+from bagnet_tf.datasets import image_source
 
+from .class_weights import weights_of_classes
+from .config_checks import check_config
+from .network import build_model
 from .objective import Objective, load_teacher
 from .optimization import build_optimizer, learning_rate_schedule
 from .pipeline import (
     corrupt_images_named,
     steps_per_epoch,
     training_batches,
-    training_sizes,
 )
 from .profiling import StepProfiler
 from .record import RunRecord
 from .signals import stop_on_signals
-from .step import PRECISIONS, set_precision, train_steps
+from .step import set_precision, train_steps
 from .strategies import any_worker, is_chief, lost_workers_named
 from .twin import copy_back, training_twin
 from .workdir import Workdir
@@ -77,7 +77,9 @@ def train(
         ValueError: If the configuration is unusable, `workdir` belongs to
             another one, or an image cannot be decoded.
     """
-    source = image_source(config.dataset, data_dir, skip_corrupt)
+    source = image_source(
+        config.dataset, data_dir, skip_corrupt, config.channels
+    )
     try:
         profiler = StepProfiler(profile_steps, Workdir(workdir).tensorboard)
         strategy = strategy or tf.distribute.get_strategy()
@@ -111,13 +113,12 @@ class _Run:
         self._source = source
         self._strategy = strategy
         self._steps = steps_per_epoch(self._source, config)
-        for split in (config.holdout_split, config.eval_split):
-            self._source.num_examples(split)  # Fails early if it is wrong.
-        self._check_config()
-        keras.utils.set_random_seed(config.seed)
-        self._model = _build_model(config, self._source)
-        self._schedule = learning_rate_schedule(config, self._steps)
         replicas = strategy.num_replicas_in_sync
+        check_config(config, source, replicas)
+        class_weights = weights_of_classes(config, source)
+        keras.utils.set_random_seed(config.seed)
+        self._model = build_model(config, source)
+        self._schedule = learning_rate_schedule(config, self._steps)
         policy = set_precision(config.precision)
         with strategy.scope():
             self._twin = training_twin(self._model, replicas, policy)
@@ -133,7 +134,7 @@ class _Run:
             strategy,
             self._twin,
             self._optimizer,
-            Objective(config, load_teacher(config, self._model)),
+            Objective(config, load_teacher(config, self._model), class_weights),
             config,
             self._average,
         )
@@ -159,26 +160,6 @@ class _Run:
         if self._is_chief:
             self._record = RunRecord(
                 config, files, source, self._model, self.epoch
-            )
-
-    def _check_config(self):
-        config, replicas = self._config, self._strategy.num_replicas_in_sync
-        parts = replicas * config.accumulation_steps
-        if parts < 1 or config.batch_size % parts:
-            raise ValueError(
-                "config.batch_size must be a multiple of the number of "
-                f"replicas, {replicas}, times config.accumulation_steps, "
-                f"{config.accumulation_steps}. Received: {config.batch_size}"
-            )
-        if config.precision not in PRECISIONS:
-            raise ValueError(
-                f"config.precision must be one of {', '.join(PRECISIONS)}. "
-                f"Received: {config.precision!r}"
-            )
-        if config.steps_per_call < 1:
-            raise ValueError(
-                "config.steps_per_call must be at least 1. "
-                f"Received: {config.steps_per_call}"
             )
 
     @property
@@ -264,32 +245,3 @@ class _Run:
     def report(self) -> dict:
         """Scores the best model; empty but for the chief."""
         return self._record.report() if self._is_chief else {}
-
-
-def _build_model(config, source: ImageSource) -> keras.Model:
-    known = {**ARCHITECTURES, CONTROL.name: CONTROL}
-    if config.architecture not in known:
-        raise ValueError(
-            f"config.architecture must be one of {sorted(known)}. "
-            f"Received: {config.architecture!r}"
-        )
-    architecture = known[config.architecture]
-    if architecture.geometry:
-        for size in {*training_sizes(config), config.eval_image_size}:
-            architecture.geometry.grid_shape(size, size)  # Refuses small ones.
-    model = BagNet(
-        architecture,
-        classes=len(source.labels),
-        width=config.width,
-    )
-    if config.weights:
-        # All but the classifier, whose classes are others.
-        trunk = BagNet(
-            architecture,
-            config.weights,
-            include_top=False,
-            width=config.width,
-        )
-        for layer in trunk.layers:
-            model.get_layer(layer.name).set_weights(layer.get_weights())
-    return model
