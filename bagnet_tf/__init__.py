@@ -27,6 +27,7 @@ _MODULE_OF = {
     "Preset": "presets",
     "Region": "regions",
     "Stage": "architecture",
+    "StoredPatchLogits": "stored_patch_logits",
     "decode_predictions": "predictions",
     "dense_heatmap": "heatmap",
     "explain": "evidence",

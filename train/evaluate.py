@@ -216,7 +216,7 @@ def _kept(model, facts: dict, is_chief: bool):
         yield lambda *batch: None  # It computes them with the others.
         return
     from bagnet_tf.geometry import geometry_of
-    from bagnet_tf.stored_patch_logits import PatchLogitsWriter
+    from bagnet_tf.patch_logits_writer import PatchLogitsWriter
 
     geometry = dataclasses.asdict(geometry_of(model))
     with PatchLogitsWriter(
