@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 # Before TensorFlow is imported, here and in the processes started here.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Else TensorFlow takes all memory of a GPU, and leaves its peers none.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "torch", "ai-edge-litert")
 

@@ -85,6 +85,30 @@ class StrategiesTest(parameterized.TestCase):
             with self.assertRaises(AssertionError):
                 self._assert_close(without, one, 1e-3)
 
+    @parameterized.named_parameters(
+        ("bagnet", "bagnet", {}, 3e-2),
+        (
+            "accumulated_and_clipped",
+            "without_normalization",
+            {"accumulation_steps": 2, "global_clipnorm": 0.05},
+            1e-4,
+        ),
+        ("scaled", "without_normalization", {"precision": "float16"}, 1e-3),
+    )
+    def test_compiled_steps_do_the_same(self, network, changes, tolerance):
+        (one,), (compiled,) = (
+            self._run(network, "one_device", 0, {"jit_compile": jit} | changes)
+            for jit in ("off", "on")
+        )
+        self._assert_close(one, compiled, tolerance)
+        if network == "bagnet":  # Where other kernels round otherwise.
+            with self.assertRaises(AssertionError):
+                self._assert_close(one, compiled, 0.0)
+
+    def test_compiled_steps_need_one_replica(self):
+        with self.assertRaisesRegex(AssertionError, "'on' needs one replica"):
+            self._run("bagnet", "mirrored", 2, {"jit_compile": "on"})
+
     def test_two_workers_train_as_one_device(self):
         changes = {"ema_momentum": 0.9, "global_clipnorm": 0.05}
         (one,) = self._run("bagnet", "one_device", 0, changes)

@@ -9,6 +9,7 @@ import tensorflow as tf
 from .objective import Objective
 
 PRECISIONS = ("float32", "bfloat16", "float16")
+JIT_COMPILE = ("auto", "on", "off")
 
 
 def train_steps(
@@ -38,8 +39,13 @@ def train_steps(
         A function of an iterator of batches, (possibly distributed) images
         and one-hot labels, and of a number of steps, int32, that gives the
         sums over these steps of the batch's mean loss and accuracy, (2,).
+
+    Raises:
+        ValueError: If a configuration does not fit strategy or model.
     """
     replica_step = _replica_step(strategy, model, optimizer, objective, config)
+    if _compiles(strategy, config):
+        replica_step = tf.function(replica_step, jit_compile=True)
 
     @tf.function
     def steps(iterator, count):
@@ -81,6 +87,24 @@ def set_precision(precision: str) -> str | None:
     if precision == "float32" or (on_cpu and precision == "bfloat16"):
         return None
     return f"mixed_{precision}"
+
+
+def _compiles(strategy, config) -> bool:
+    """Whether XLA compiles the step: by default on a GPU that is alone.
+
+    There most of the time goes into what is between the convolutions, which
+    XLA fuses. On CPUs oneDNN is faster, and replicas cannot talk to each other
+    within what XLA compiles.
+    """
+    wanted, replicas = config.jit_compile, strategy.num_replicas_in_sync
+    if wanted not in JIT_COMPILE or (wanted == "on" and replicas > 1):
+        raise ValueError(
+            f"config.jit_compile must be one of {', '.join(JIT_COMPILE)}, and "
+            f"'on' needs one replica. Received: {wanted!r} with {replicas}"
+        )
+    if wanted == "auto":
+        return replicas == 1 and bool(tf.config.list_logical_devices("GPU"))
+    return wanted == "on"
 
 
 def _replica_step(strategy, model, optimizer, objective, config):

@@ -56,5 +56,6 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.accumulation_steps = 1  # Parts of a batch, one after the other.
     config.steps_per_call = 10  # Steps without a look at the progress.
+    config.jit_compile = "auto"  # XLA on one GPU; or "on", "off".
     config.checkpoint_steps = 0  # Between checkpoints; 0: at epochs only.
     return config
