@@ -6,7 +6,7 @@ from absl.testing import absltest, parameterized
 from PIL import Image
 
 from bagnet_tf.datasets import corrupt_images
-from bagnet_tf.preprocessing import decode_image
+from bagnet_tf.preprocessing import decode_image, load_photo
 from tests.dataset_helpers import (
     DEEP,
     GREY,
@@ -28,6 +28,10 @@ def _palette(transparent=None):
         image.info["transparency"] = transparent
         colours[transparent] = 255
     return image, np.tile(colours[np.arange(9) % 3], (6, 1, 1))
+
+
+_BUT_ONE_PIXEL = PHOTO.copy()
+_BUT_ONE_PIXEL[2, 3] = 255
 
 
 class AsPeopleSeeThemTest(SourceTestCase):
@@ -68,6 +72,10 @@ class AsPeopleSeeThemTest(SourceTestCase):
         ("transparent_webp", RGBA, "webp", {"lossless": True, "exact": True},
          OVER_WHITE),
         ("transparent_colour", _palette(1)[0], "png", {}, _palette(1)[1]),
+        ("transparent_shade", GREY, "png", {"transparency": int(GREY[2, 3])},
+         three_channels(np.where(GREY == GREY[2, 3], 255, GREY))),
+        ("transparent_rgb", PHOTO, "png",
+         {"transparency": tuple(PHOTO[2, 3].tolist())}, _BUT_ONE_PIXEL),
         ("turned", PHOTO, "png", exif_of(6), np.rot90(PHOTO, -1)),
         ("upside_down", PHOTO, "png", exif_of(3), np.rot90(PHOTO, 2)),
         ("mirrored", PHOTO, "png", exif_of(2), PHOTO[:, ::-1]),
@@ -119,14 +127,27 @@ class AsPeopleSeeThemTest(SourceTestCase):
         expected = np.rot90(decode_image(tf.constant(plain)).numpy(), 2)
         np.testing.assert_array_equal(decode_image(stored), expected)
 
+    def test_orientation_behind_a_large_profile_of_a_png(self):
+        rng = np.random.default_rng(0)
+        photo = rng.integers(0, 256, (99, 120, 3), np.uint8)
+        profile = rng.bytes(60_000)
+        options = {"icc_profile": profile, **exif_of(3)}
+        path = self.save(photo, "png", **options)
+        at = path.read_bytes().index(b"eXIf")
+        self.assertBetween(at, 20_000, path.stat().st_size - 20_000)
+        stored = self.stored(path)
+        np.testing.assert_array_equal(decode_image(stored), np.rot90(photo, 2))
+
     def test_16_bit_colours(self):
         rng = np.random.default_rng(1)
         values = rng.integers(0, 65536, (6, 9, 3), np.uint16)
         path = self.root / "train" / "a" / "1.png"
         path.write_bytes(tf.io.encode_png(values).numpy())
-        # Pillow's own decoder scales these.
-        pixels = decode_image(self.stored(path)).numpy().astype(float)
-        np.testing.assert_allclose(pixels, values / 257, atol=1)
+        # Pillow's own decoder takes the upper 8 bits of these.
+        np.testing.assert_array_equal(
+            decode_image(self.stored(path)), values // 256
+        )
+        np.testing.assert_array_equal(load_photo(path), values // 256)
 
     def test_arrays(self):
         path = self.root / "train" / "a" / "1.npy"

@@ -170,8 +170,7 @@ def _decodes_alike(encoded):
                 return not _is_turned(opened)
             return (
                 opened.format == "PNG"
-                # Pillow's decoder scales colours of 16 bits: ask for its mode.
-                and ";16" not in str([tile.args for tile in opened.tile])
+                # Grey of 16 bits; colours of 16 bits both decoders cut alike.
                 and not opened.mode.startswith("I")
                 and not opened.has_transparency_data
                 and not _is_turned(opened)
