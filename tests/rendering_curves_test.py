@@ -40,6 +40,19 @@ class CurvesTest(absltest.TestCase):
             self.assertEqual(list(epochs), [1, 2, 3, 4, 5])
             self.assertEqual(list(values), [entry[key] for entry in history])
 
+    def test_areas_in_place_of_accuracies(self):
+        history = _history(3)
+        for entry, area in zip(history, (0.5, None, 0.75), strict=True):
+            del entry["holdout_accuracy"]
+            entry["holdout_mean_auroc"] = area
+        figure = render_curves(history, "run")
+        figure.canvas.draw()
+        line = figure.axes[1].lines[1]
+        np.testing.assert_array_equal(
+            np.asarray(line.get_ydata(), float), (0.5, np.nan, 0.75)
+        )
+        self.assertIn("mean AUROC", line.get_label())
+
     def test_one_epoch_is_seen(self):
         figure = render_curves(_history(1), "run")
         figure.canvas.draw()

@@ -43,7 +43,7 @@ class TrainerTest(parameterized.TestCase):
         self.assertEqual(result.step, 6)
         history = [
             json.loads(line)
-            for line in (workdir / "history.jsonl").read_text().splitlines()
+            for line in (workdir / "metrics.jsonl").read_text().splitlines()
         ]
         self.assertEqual([entry["epoch"] for entry in history], [1, 2])
         self.assertAlmostEqual(history[-1]["learning_rate"], 0.0)
@@ -71,7 +71,7 @@ class TrainerTest(parameterized.TestCase):
 
     def _assert_pictures(self, workdir):
         """Curves, and evidence on held-out photos after every epoch."""
-        with Image.open(workdir / "history.png") as curves:
+        with Image.open(workdir / "metrics.png") as curves:
             self.assertGreater(curves.width, 1000)
         events = [
             value
@@ -138,7 +138,7 @@ class TrainerTest(parameterized.TestCase):
             np.testing.assert_array_equal(actual, expected, expected.path)
 
     def test_last_epoch_is_lost_with_its_checkpoint_only(self):
-        # Killed after the history line of an epoch, before its checkpoint.
+        # Killed after the metrics line of an epoch, before its checkpoint.
         workdir = self.folder / "run"
         with mock.patch.object(
             trainer._Run, "checkpoint", side_effect=[None, KeyboardInterrupt]
@@ -146,7 +146,7 @@ class TrainerTest(parameterized.TestCase):
             with self.assertRaises(KeyboardInterrupt):
                 train(tiny_config(), str(workdir))
         train(tiny_config(), str(workdir))
-        lines = (workdir / "history.jsonl").read_text().splitlines()
+        lines = (workdir / "metrics.jsonl").read_text().splitlines()
         self.assertEqual([json.loads(e)["epoch"] for e in lines], [1, 2])
 
     def test_another_configuration_is_refused_by_key(self):

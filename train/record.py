@@ -3,29 +3,25 @@
 With several workers this is the chief's work alone.
 """
 
-import functools
+import math
 
 import keras
 import ml_collections
-import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from bagnet_tf.datasets import ImageSource
-from bagnet_tf.evidence import class_centred, patch_logits_model
-from bagnet_tf.geometry import geometry_of
-from bagnet_tf.layout import map_extent
+from bagnet_tf.geometry import has_patches
 from bagnet_tf.model_info import ModelInfo
-from bagnet_tf.photo_maps import map_on_photo
-from bagnet_tf.preprocessing import CropTransform
-from bagnet_tf.rendering import colour_limit, overlay_on_photo
 
 from .evaluation import Evaluator
-from .pipeline import evaluation_batches
+from .pictures import NUM_PICTURES, EvidencePictures
+from .sparsity import EvidenceSparsity
 from .step import set_precision
 from .workdir import Workdir
 
-_NUM_PICTURES = 8  # Photos whose evidence TensorBoard shows every epoch.
+# What the score on the held-out part that chooses the best epoch is called.
+_QUALITIES = {"top1": "holdout_accuracy", "mean_auroc": "holdout_mean_auroc"}
 
 
 class RunRecord:
@@ -54,6 +50,10 @@ class RunRecord:
         self._source = source
         self._model = model
         self._evaluate = self._evaluator(score_evidence=False)
+        self._quality = _QUALITIES[self._evaluate.criterion]
+        self._pictures = None
+        if has_patches(model):
+            self._pictures = EvidencePictures(config, source, model)
         self._history = workdir.history(epoch)
         self._board = tf.summary.create_file_writer(str(workdir.tensorboard))
 
@@ -65,16 +65,23 @@ class RunRecord:
                 `step`, `loss`, `accuracy`, `learning_rate`,
                 `images_per_second` and `training_seconds`.
         """
-        holdout = self._evaluate(self._config.holdout_split)
-        accuracy = holdout["top1"]["value"]
+        sparsity = None
+        if self._pictures:
+            sparsity = EvidenceSparsity(self._config.head)
+        holdout = self._evaluate(
+            self._config.holdout_split, keep=sparsity and sparsity.add
+        )
+        quality = holdout[self._evaluate.criterion]["value"]
         entry = entry | {
             "holdout_loss": holdout["loss"],
-            "holdout_accuracy": accuracy,
+            self._quality: quality,
         }
-        best = max((e["holdout_accuracy"] for e in self._history), default=-1)
-        info = self._info({"holdout_accuracy": accuracy})
+        if sparsity:
+            entry["evidence_sparsity"] = sparsity.value
+        info = self._info({self._quality: quality})
         self._workdir.save_model(self._model, info, self._workdir.last_model)
-        if accuracy > best:
+        best = max(map(self._rank, self._history), default=None)
+        if best is None or self._rank(entry) > best:
             self._workdir.save_model(
                 self._model, info, self._workdir.best_model
             )
@@ -90,15 +97,17 @@ class RunRecord:
         # Fitted before the reported split is looked at.
         fitted = evaluate.fit(self._config.holdout_split)
         scores = evaluate(self._config.eval_split, fitted)
-        best = max(self._history, key=lambda e: e["holdout_accuracy"])
+        best = max(self._history, key=self._rank)
         metrics = {
             "dataset": self._config.dataset,
             "split": self._config.eval_split,
             "best_epoch": best["epoch"],
-            "holdout_accuracy": best["holdout_accuracy"],
+            "criterion": evaluate.criterion,
+            self._quality: best[self._quality],
             "training_seconds": sum(
                 e["training_seconds"] for e in self._history
             ),
+            "skipped": self._source.skipped,
             **scores,
         }
         self._workdir.save_metrics(metrics)
@@ -107,13 +116,18 @@ class RunRecord:
             {
                 "dataset": self._config.dataset,
                 "split": self._config.eval_split,
-                "top1": scores["top1"],
-                "holdout_accuracy": best["holdout_accuracy"],
+                evaluate.criterion: scores[evaluate.criterion],
+                self._quality: best[self._quality],
                 **fitted,
             }
         )
         info.save(self._model, self._workdir.best_model)
         return metrics
+
+    def _rank(self, entry) -> float:
+        """Orders epochs; those in which nothing could be measured are last."""
+        quality = entry[self._quality]
+        return -math.inf if quality is None else quality
 
     def _evaluator(self, score_evidence) -> Evaluator:
         size = self._config.eval_image_size
@@ -122,66 +136,37 @@ class RunRecord:
             self._source,
             (size, size),
             self._config.batch_size,
+            head=self._config.head,
             score_evidence=score_evidence,
         )
 
     def _info(self, metrics) -> ModelInfo:
         size = self._config.eval_image_size
-        return ModelInfo((size, size), self._source.labels, metrics)
+        return ModelInfo(
+            (size, size), self._source.labels, metrics, self._config.head
+        )
 
     def _log(self, entry):
+        quality = entry[self._quality]
         logging.info(
             "epoch %d/%d: loss %.4f, accuracy %.4f, held-out loss %.4f, "
-            "accuracy %.4f, learning rate %.5f, %.1f images/s",
+            "%s %s, learning rate %.5f, %.1f images/s",
             entry["epoch"],
             self._config.epochs,
             entry["loss"],
             entry["accuracy"],
             entry["holdout_loss"],
-            entry["holdout_accuracy"],
+            self._quality.removeprefix("holdout_").replace("_", " "),
+            "none" if quality is None else f"{quality:.4f}",
             entry["learning_rate"],
             entry["images_per_second"],
         )
         with self._board.as_default(step=entry["epoch"]):
             for key in entry.keys() - {"epoch", "step"}:
-                tf.summary.scalar(key, entry[key])
-            tf.summary.image(
-                "evidence", self._pictures(), max_outputs=_NUM_PICTURES
-            )
-        self._board.flush()
-
-    @functools.cached_property
-    def _photos(self) -> tuple[np.ndarray, np.ndarray]:
-        """The first held-out photos and their class ids."""
-        size = self._config.eval_image_size
-        batches = evaluation_batches(
-            self._source,
-            self._config.holdout_split,
-            (size, size),
-            _NUM_PICTURES,
-        )
-        first = next(iter(batches))
-        return first["image"].numpy(), first["label"].numpy()
-
-    def _pictures(self) -> np.ndarray:
-        """Evidence for the true class on held-out photos, on one scale.
-
-        Returns:
-            uint8 (photos, height, width, 3), like the model's input.
-        """
-        images, labels = self._photos
-        patch_logits = patch_logits_model(self._model)(images)["patch_logits"]
-        centred = class_centred(patch_logits.numpy())
-        maps = centred[np.arange(len(labels)), :, :, labels]
-        extent = map_extent(geometry_of(self._model), maps.shape[1:])
-        shape = images.shape[1:3]
-        whole = CropTransform(shape, shape, 0, 0)
-        limit = colour_limit(maps)
-        return np.stack(
-            [
-                overlay_on_photo(
-                    image, map_on_photo(evidence, extent, whole, shape), limit
+                if entry[key] is not None:
+                    tf.summary.scalar(key, entry[key])
+            if self._pictures:
+                tf.summary.image(
+                    "evidence", self._pictures(), max_outputs=NUM_PICTURES
                 )
-                for image, evidence in zip(images, maps, strict=True)
-            ]
-        )
+        self._board.flush()

@@ -18,9 +18,9 @@ from bagnet_tf.version import __version__
 class Workdir:
     """The folder of one run.
 
-    Holds `config.json`, `history.jsonl` (a line an epoch), `metrics.json`,
+    Holds `config.json`, `metrics.jsonl` (a line an epoch), `metrics.json`,
     `model.keras` (best on the held-out part), `last.keras`, a JSON beside
-    each model, `history.png`, `checkpoints/` and `tensorboard/`.
+    each model, `metrics.png`, `checkpoints/` and `tensorboard/`.
     """
 
     def __init__(self, path: str):
@@ -31,7 +31,7 @@ class Workdir:
         self.best_model = self.path / "model.keras"
         self.last_model = self.path / "last.keras"
         self._config = self.path / "config.json"
-        self._history = self.path / "history.jsonl"
+        self._history = self.path / "metrics.jsonl"
         self._metrics = self.path / "metrics.json"
 
     def claim(self, config: ml_collections.ConfigDict) -> None:
@@ -94,11 +94,11 @@ class Workdir:
         write_json(self._metrics, metrics)
 
     def save_curves(self, history: list[dict]) -> None:
-        """Writes `history.png`, the learning curves."""
+        """Writes `metrics.png`, the learning curves."""
         figure = render_curves(history, str(self.path))
-        temporary = self.path / "tmp-history.png"
+        temporary = self.path / "tmp-metrics.png"
         save_picture(figure, temporary)
-        temporary.replace(self.path / "history.png")
+        temporary.replace(self.path / "metrics.png")
 
     def _rewrite_history(self, lines: list[str]) -> None:
         write_text(self._history, "".join(f"{line}\n" for line in lines))

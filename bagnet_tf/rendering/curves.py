@@ -10,12 +10,15 @@ _TRAINING = {"color": "#4477aa", "label": "training"}
 _HELD_OUT = {"color": "#cc6677", "label": "held out"}
 
 
-def render_curves(history: Sequence[Mapping[str, float]], title: str) -> Figure:
+def render_curves(
+    history: Sequence[Mapping[str, float | None]], title: str
+) -> Figure:
     """Draws loss, accuracy and learning rate over the epochs.
 
     Args:
         history: An entry an epoch: `epoch`, `loss`, `accuracy`,
-            `holdout_loss`, `holdout_accuracy` and `learning_rate`.
+            `holdout_loss`, `learning_rate`, and `holdout_accuracy` or
+            `holdout_mean_auroc`, which may be `None`.
         title: Above all of it.
 
     Returns:
@@ -25,9 +28,9 @@ def render_curves(history: Sequence[Mapping[str, float]], title: str) -> Figure:
         ValueError: If there is no entry.
 
     Example:
-        >>> lines = open("history.jsonl").read().splitlines()
+        >>> lines = open("metrics.jsonl").read().splitlines()
         >>> figure = render_curves([json.loads(line) for line in lines], "run")
-        >>> figure.savefig("history.png")
+        >>> figure.savefig("metrics.png")
     """
     if not history:
         raise ValueError("history must have an entry. Received: none")
@@ -45,7 +48,12 @@ def render_curves(history: Sequence[Mapping[str, float]], title: str) -> Figure:
     draw(axes[0], "loss", **_TRAINING)
     draw(axes[0], "holdout_loss", **_HELD_OUT)
     draw(axes[1], "accuracy", **_TRAINING)
-    draw(axes[1], "holdout_accuracy", **_HELD_OUT)
+    if "holdout_accuracy" in history[0]:
+        draw(axes[1], "holdout_accuracy", **_HELD_OUT)
+    else:
+        label = {"label": "held out, mean AUROC"}
+        draw(axes[1], "holdout_mean_auroc", **_HELD_OUT | label)
+        axes[1].legend(fontsize=8, frameon=False)
     draw(axes[2], "learning_rate", color="#555555")
     axes[1].yaxis.set_major_formatter(PercentFormatter(1.0))
     for place, name in zip(
