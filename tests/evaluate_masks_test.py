@@ -1,5 +1,3 @@
-import contextlib
-import io
 import json
 import pathlib
 import tempfile
@@ -8,8 +6,8 @@ import numpy as np
 from absl.testing import absltest, parameterized
 from PIL import Image
 
+from tests.evaluate_helpers import run_evaluate
 from tests.small_models import tiny_model
-from train import evaluate
 
 _COLUMNS = {"value", "chance", "untrained", "centre_prior"}
 
@@ -51,19 +49,13 @@ class FolderTest(parameterized.TestCase):
             "output": self.output,
             **changes,
         }
-        flags = [f"--{key}={value}" for key, value in arguments.items()]
-        evaluate._FLAGS.unparse_flags()
-        for flag in evaluate._FLAGS:
-            evaluate._FLAGS[flag].unparse()
-        evaluate._FLAGS(["evaluate", *flags])
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
-            evaluate.main()
+        printed, _ = run_evaluate(**arguments)
         scores = None
         if self.output.exists():
             # NaN is no JSON.
             scores = json.loads(self.output.read_text(), parse_constant=float)
             self.assertNotIn("NaN", self.output.read_text())
-        return printed.getvalue(), scores
+        return printed, scores
 
     def test_images_without_mask_count_for_accuracy_only(self):
         self._save_masks()

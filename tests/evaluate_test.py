@@ -1,5 +1,3 @@
-import contextlib
-import io
 import json
 import pathlib
 import tempfile
@@ -8,11 +6,12 @@ import keras
 import numpy as np
 from absl.testing import absltest, parameterized
 
+import bagnet_tf
 from bagnet_tf import geometry_of, patch_logits_model
 from bagnet_tf.datasets import image_source
 from bagnet_tf.model_info import ModelInfo
+from tests.evaluate_helpers import run_evaluate
 from tests.small_models import tiny_model
-from train import evaluate
 from train.evaluation import Evaluator
 
 
@@ -82,14 +81,8 @@ class EvaluateCommandTest(parameterized.TestCase):
             "output": self.output,
             **changes,
         }
-        flags = [f"--{key}={value}" for key, value in arguments.items()]
-        evaluate._FLAGS.unparse_flags()
-        for flag in evaluate._FLAGS:
-            evaluate._FLAGS[flag].unparse()
-        evaluate._FLAGS(["evaluate", *flags])
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
-            evaluate.main()
-        return printed.getvalue()
+        printed, self.errors = run_evaluate(**arguments)
+        return printed
 
     def test_table_and_json(self):
         printed = self._evaluate()
@@ -108,11 +101,84 @@ class EvaluateCommandTest(parameterized.TestCase):
         self._evaluate(overwrite=True)
         self.assertIn("top1", self.output.read_text())
 
-    def test_labels_in_another_order_are_refused(self):
-        labels = image_source("glyphs").labels[::-1]
+    def test_json_is_all_that_is_printed(self):
+        printed = self._evaluate(json=True)
+        scores = json.loads(printed)
+        self.assertEqual(scores, json.loads(self.output.read_text()))
+        self.assertEqual(scores["count"], 20)
+        self.assertIn("top-1 accuracy", self.errors)
+
+    def test_a_network_without_patches(self):
+        model = bagnet_tf.BagNet(bagnet_tf.CONTROL, classes=10, width=0.05)
+        model.save(self.model)
+        printed = self._evaluate()
+        scores = json.loads(self.output.read_text())
+        images, labels, _ = _examples("validation[:20]")
+        decisions = model(images, training=False).numpy().argmax(axis=1)
+        self.assertEqual(scores["top1"]["value"], np.mean(decisions == labels))
+        self.assertNotIn("evidence_hits", scores)
+        self.assertNotIn("strongest patch", printed)
+
+    @parameterized.named_parameters(
+        ("patch_logits", "store_patch_logits", "BagNet: .*'control'"),
+        ("masks", "masks", "BagNet for --masks"),
+    )
+    def test_patches_of_a_network_without_them(self, flag, rule):
+        model = bagnet_tf.BagNet(bagnet_tf.CONTROL, classes=10, width=0.05)
+        model.save(self.model)
+        place = self.folder / "stored" if flag.startswith("store") else True
+        with self.assertRaisesRegex(ValueError, f"^model must be a {rule}"):
+            self._evaluate(**{flag: place})
+        self.assertEqual(
+            [p.name for p in self.folder.iterdir()], [self.model.name]
+        )
+
+    def test_stored_patch_logits(self):
+        self._evaluate(
+            store_patch_logits=self.folder / "stored",
+            shard_images=8,
+            batch_size=7,
+        )
+        stored = bagnet_tf.StoredPatchLogits(self.folder / "stored")
+        images, labels, _ = _examples("validation[:20]")
+        model = keras.models.load_model(self.model)
+        expected = patch_logits_model(model)(images.astype("float32"))
+        columns = zip(*stored.batches(), strict=True)
+        _, found, logits, maps = (np.concatenate(c) for c in columns)
+        np.testing.assert_array_equal(found, labels)
+        np.testing.assert_allclose(logits, expected["logits"], atol=1e-5)
+        np.testing.assert_allclose(maps, expected["patch_logits"], atol=1e-4)
+        self.assertEqual(stored.labels, image_source("glyphs").labels)
+        self.assertEqual(stored.geometry, geometry_of(model))
+        self.assertEqual(stored.grid_shape, maps.shape[1:3])
+        self.assertEqual(stored.manifest["split"], "validation[:20]")
+        with self.assertRaisesRegex(ValueError, "folder of patch logits must"):
+            self._evaluate(
+                store_patch_logits=self.folder / "stored",
+                overwrite=False,
+                output=self.folder / "other.json",
+            )
+
+    def test_labels_in_another_order(self):
+        order = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]  # Of the model's classes.
+        labels = [image_source("glyphs").labels[i] for i in order]
+        model = keras.models.load_model(self.model)
+        ModelInfo((64, 64), tuple(labels)).save(model, self.model)
+        self._evaluate()
+        images, classes, _ = _examples("validation[:20]")
+        decisions = model(images, training=False).numpy().argmax(axis=1)
+        confusion = np.zeros((10, 10))
+        for label, decision in zip(classes, decisions, strict=True):
+            confusion[label, order[decision]] += 1
+        scores = json.loads(self.output.read_text())
+        self.assertEqual(scores["confusion"], confusion.tolist())
+
+    def test_labels_that_the_model_lacks(self):
+        labels = ("dragon", *image_source("glyphs").labels[1:])
         model = keras.models.load_model(self.model)
         ModelInfo((64, 64), labels).save(model, self.model)
-        with self.assertRaisesRegex(ValueError, "classes in the model's order"):
+        lacking = image_source("glyphs").labels[0]
+        with self.assertRaisesRegex(ValueError, f"the model lacks {lacking}"):
             self._evaluate()
 
     @parameterized.named_parameters(
