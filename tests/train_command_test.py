@@ -1,3 +1,4 @@
+import json
 import os
 import pathlib
 import signal
@@ -69,7 +70,32 @@ class TrainCommandTest(parameterized.TestCase):
         self.assertNotIn("epoch 1/100", "".join(lines))
         self.assertEqual(process.returncode, 130, errors)
 
+    def test_several_seeds_for_a_program_to_read(self):
+        workdir = self.folder / "runs"
+        process = _train(
+            workdir,
+            "--config.epochs=1",
+            "--config.warmup_epochs=0",
+            "--seeds=3,1",
+            "--json",
+        )
+        output, errors = process.communicate()
+        self.assertEqual(process.returncode, 0, errors)
+        content = json.loads(output)
+        stored = json.loads((workdir / "seeds.json").read_text())
+        self.assertEqual(content, stored)
+        values = []
+        for run in content["runs"]:
+            folder = workdir / f"seed_{run['seed']}"
+            metrics = json.loads((folder / "metrics.json").read_text())
+            values.append(metrics["top1"]["value"])
+            config = json.loads((folder / "config.json").read_text())
+            self.assertEqual(config["config"]["seed"], run["seed"])
+        self.assertAlmostEqual(content["mean"]["top1"], sum(values) / 2)
+        self.assertIn("deviation", errors)
+
     @parameterized.named_parameters(
+        ("seeds", ["--workdir=w", "--config=glyphs", "--seeds=1,1"], "differ"),
         ("config", ["--config=glyps"], "one of finetune, glyphs,"),
         ("no_workdir", ["--config=glyphs"], "workdir"),
         ("strategy", ["--strategy=fast"], "mirrored"),

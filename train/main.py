@@ -4,6 +4,9 @@ Examples:
     python -m train.main --config=glyphs --workdir=runs/glyphs
     python -m train.main --config=imagenette --workdir=runs/imagenette \
         --data_dir=~/tensorflow_datasets --config.epochs=8
+    python -m train.main --config=glyphs --workdir=runs/three --seeds=0,1,2
+    python -m train.main --config=glyphs --workdir=runs/glyphs --json | \
+        jq .top1.value
 
 Running it again with the same configuration resumes. Exit status: 0 when all
 epochs are done, 2 for a mistake in the arguments, 75 when another worker was
@@ -11,6 +14,9 @@ lost, 130 when it was stopped by Ctrl-C or SIGTERM; after the last two the same
 command goes on.
 """
 
+import contextlib
+import functools
+import json
 import pathlib
 import sys
 
@@ -42,49 +48,108 @@ _PROFILE_STEPS = flags.DEFINE_list(
     "install tensorboard-plugin-profile). Steps of one call "
     "(--config.steps_per_call) are profiled together.",
 )
+_SEEDS = flags.DEFINE_list(
+    "seeds",
+    None,
+    "Several runs, one a seed, in WORKDIR/seed_N; then WORKDIR/seeds.json and "
+    "a table with mean and standard deviation. In place of config.seed.",
+)
+_JSON = flags.DEFINE_bool(
+    "json",
+    False,
+    "Print the final metrics as JSON and nothing else; the rest goes to "
+    "stderr.",
+)
 flags.mark_flags_as_required(["config", "workdir"])
 
 
 def main() -> int:
     """Trains as the flags say."""
-    from .strategies import WORKER_LOST, WorkerLostError, make_strategy
+    from .strategies import WORKER_LOST, WorkerLostError
+
+    # Progress and summaries are not what a program wants to read.
+    stdout = sys.stderr if _JSON.value else sys.stdout
+    try:
+        with contextlib.redirect_stdout(stdout):
+            result = _train()
+            _report(result)
+    except WorkerLostError as error:
+        print(f"train: {error}", file=sys.stderr)
+        return WORKER_LOST
+    if not result.finished:
+        return INTERRUPTED
+    if _JSON.value and result.metrics:  # Of several workers the chief's.
+        print(json.dumps(result.metrics, indent=2, allow_nan=False))
+    return 0
+
+
+def _train():
+    """One run, or one a seed."""
+    seeds, steps = _seeds(), _steps_to_profile()
+
+    from .strategies import make_strategy
 
     strategy = make_strategy(_STRATEGY.value, _CPU_REPLICAS.value)
 
     from .trainer import train
 
     logging.set_verbosity(max(logging.get_verbosity(), logging.INFO))
-    try:
-        result = train(
-            _CONFIG.value,
-            _WORKDIR.value,
-            _DATA_DIR.value,
-            strategy,
-            _SKIP_CORRUPT.value,
-            _steps_to_profile(),
-        )
-    except WorkerLostError as error:
-        print(f"train: {error}", file=sys.stderr)
-        return WORKER_LOST
+    train_one = functools.partial(
+        train,
+        data_dir=_DATA_DIR.value,
+        strategy=strategy,
+        skip_corrupt=_SKIP_CORRUPT.value,
+        profile_steps=steps,
+    )
+    if seeds is None:
+        return train_one(_CONFIG.value, _WORKDIR.value)
+    from .seeds import train_seeds
+
+    return train_seeds(train_one, _CONFIG.value, _WORKDIR.value, seeds)
+
+
+def _report(result) -> None:
+    """Says how it ended."""
     workdir = pathlib.Path(_WORKDIR.value)
     if not result.finished:
         print(
             f"Stopped after step {result.step}. Run the same command again to "
             "go on."
         )
-        return INTERRUPTED
-    if not result.metrics:
-        return 0  # The chief of the workers reports.
-    low, high = result.metrics["top1"]["interval95"]
-    print(
-        f"{result.metrics['split']} of {result.metrics['dataset']}: "
-        f"top-1 {result.metrics['top1']['value']:.4f} "
-        f"(95 % interval {low:.4f} to {high:.4f}, "
-        f"{result.metrics['count']} images)\n"
-        f"Model:   {workdir / 'model.keras'}\n"
-        f"Metrics: {workdir / 'metrics.json'}"
-    )
-    return 0
+    elif _SEEDS.value is not None:
+        from .seeds import seeds_table
+
+        print(seeds_table(result.metrics))
+        print(f"Metrics: {workdir / 'seeds.json'}")
+    elif result.metrics:  # Of several workers the chief's.
+        from .summary import run_summary
+
+        print(run_summary(result.metrics))
+        print(f"Model:   {workdir / 'model.keras'}")
+        print(f"Metrics: {workdir / 'metrics.json'}")
+
+
+def _seeds() -> list[int] | None:
+    if _SEEDS.value is None:
+        return None
+    given = ",".join(_SEEDS.value)
+    if not all(seed.isdecimal() for seed in _SEEDS.value) or not given:
+        raise ValueError(
+            "seeds must be whole numbers from 0, such as 0,1,2. "
+            f"Received: seeds={given}"
+        )
+    seeds = [int(seed) for seed in _SEEDS.value]
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(
+            f"seeds must be different numbers. Received: seeds={given}"
+        )
+    if _STRATEGY.value == "multi_worker":
+        raise ValueError(
+            "seeds are trained by one process; with several workers, start "
+            "one run after the other with --config.seed. "
+            f"Received: seeds={given} with strategy=multi_worker"
+        )
+    return seeds
 
 
 def _steps_to_profile() -> list[int] | None:
