@@ -39,6 +39,17 @@ class DicomSourceTest(parameterized.TestCase):
                 pixels.numpy() - expected, 0, atol=0.5001
             )
 
+    def test_nothing_shines_through(self):
+        source = image_source(self.name, channels=4)
+        for example in source.dataset("train"):
+            centre = (40, 500)[int(example["label"])]
+            expected = linear_window(CT, centre, 400)[..., np.newaxis]
+            pixels = example["image"].numpy()
+            np.testing.assert_array_equal(pixels[..., 3], 255)
+            np.testing.assert_allclose(
+                pixels[..., :3] - expected, 0, atol=0.5001
+            )
+
     def test_missing_pydicom(self):
         with (
             mock.patch.dict(sys.modules, {"pydicom": None}),

@@ -3,9 +3,10 @@
 import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
-from PIL import Image
+from PIL import Image, ImageOps
 
 from bagnet_tf.datasets import corrupt_images
+from bagnet_tf.datasets.reading import image_size
 from bagnet_tf.preprocessing import decode_image, load_photo
 from tests.dataset_helpers import (
     DEEP,
@@ -155,6 +156,23 @@ class AsPeopleSeeThemTest(SourceTestCase):
         np.testing.assert_array_equal(
             decode_image(self.stored(path)), PHOTO
         )
+
+    @parameterized.parameters(1, 2, 3, 4, 5, 6, 7, 8)
+    def test_sizes_are_those_that_people_see(self, orientation):
+        path = self.save(PHOTO, "jpg", **exif_of(orientation))
+        with Image.open(path) as opened:
+            seen = ImageOps.exif_transpose(opened).size
+        self.assertEqual(image_size(path), seen)
+        self.assertEqual(seen == (6, 9), orientation > 4)
+
+    def test_sizes_of_arrays_and_of_damaged_files(self):
+        path = self.root / "train" / "a" / "1.npy"
+        for shape in ((6, 9), (6, 9, 5)):
+            np.save(path, np.zeros(shape, np.uint8))
+            self.assertEqual(image_size(path), (9, 6))
+        for name in ("1.npy", "1.png"):
+            path.with_name(name).write_bytes(b"no image")
+            self.assertIsNone(image_size(path.with_name(name)))
 
     def test_masks_lie_over_the_image_that_people_see(self):
         path = self.save(PHOTO, "jpg", **exif_of(6))  # Seen as 6 wide, 9 high.
