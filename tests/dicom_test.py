@@ -97,7 +97,8 @@ class LoadDicomTest(DicomTestCase):
         self.assertEqual(notes, ["DICOM values -1024 to 3071"])
 
     def test_image_of_one_value(self):
-        grey, _ = self._grey(dicom_of(np.full((2, 4), 7, np.uint8)))
+        with np.errstate(all="raise"):
+            grey, _ = self._grey(dicom_of(np.full((2, 4), 7, np.uint8)))
         np.testing.assert_array_equal(grey, 0)
 
     def test_empty_window_is_none(self):
@@ -139,6 +140,12 @@ class LoadDicomTest(DicomTestCase):
         loaded, notes = self._load(dicom_of(photo))
         np.testing.assert_array_equal(loaded, photo)
         self.assertEmpty(notes)
+
+    def test_colours_of_12_bits(self):
+        photo = np.random.default_rng(0).integers(0, 4096, (5, 7, 3), np.uint16)
+        loaded, _ = self._load(dicom_of(photo, BitsStored=12, HighBit=11))
+        expected = photo / 4095 * 255
+        np.testing.assert_allclose(loaded, expected, atol=0.5001)
 
     def test_colours_as_planes(self):
         photo = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
