@@ -125,7 +125,7 @@ class OnlyClassesTest(absltest.TestCase):
         self.assertEqual(chosen.num_examples("train[1:4]"), 3)
 
     def test_sets(self):
-        sets = np.array([[1, 0, 1], [0, 1, 0]], "float32")
+        sets = np.array([[0, 0, 1], [1, 1, 0], [0, 1, 0]], "float32")
         source, _ = _source(sets, any_of=True)
         chosen = OnlyClasses(source, (2, 0))
         self.assertTrue(chosen.any_of)
@@ -133,7 +133,7 @@ class OnlyClassesTest(absltest.TestCase):
             e["label"].tolist()
             for e in chosen.label_dataset("train").as_numpy_iterator()
         ]
-        self.assertEqual(labels, [[1, 1], [0, 0]])
+        self.assertEqual(labels, [[1, 0], [0, 1], [0, 0]])
 
 
 class RestrictedDecisionTest(absltest.TestCase):
