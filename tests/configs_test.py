@@ -43,7 +43,8 @@ class ConfigsTest(parameterized.TestCase):
     def test_the_header_says_where_and_whether_it_was_run(self):
         for name in _NAMES:
             header = importlib.import_module(f"train.configs.{name}").__doc__
-            for word in ("Command:", f"--config={name}"):
+            words = ("Source:", "Hardware:", "Command:", "Expected result:")
+            for word in (*words, "Run here:", f"--config={name}"):
                 self.assertIn(word, header)
 
 

@@ -3,12 +3,13 @@
 Source: common practice: a small learning rate, smaller still for the first
 stages, whose features are general.
 
-Hardware: a GPU, or a few hundred images on a CPU. The command was run by us on
-small folders only (tests).
+Hardware: a GPU, or a few hundred images on a CPU.
 
 Command:
     python -m train.main --config=finetune --workdir=runs/mine \
-        --config.dataset=folder:PATH
+        --config.dataset=folder:PATH --skip_corrupt
+
+Expected result: depends on the photos. Run here: on small folders only (tests).
 
 With weights of your own: `--config.weights=FILE`, with the `architecture` and
 `width` they have.
