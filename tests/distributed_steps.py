@@ -15,6 +15,7 @@ import tensorflow as tf
 from bagnet_tf import Architecture, BagNet, Stage
 from bagnet_tf.datasets import image_source
 from tests.training_helpers import tiny_config
+from train.class_weights import weights_of_classes
 from train.objective import Objective
 from train.optimization import build_optimizer
 from train.pipeline import training_batches
@@ -45,6 +46,12 @@ def _without_normalization():
     )
 
 
+def _teacher():
+    """Another network of random weights, the same in every process."""
+    keras.utils.set_random_seed(1)
+    return _without_normalization()
+
+
 _NETWORKS = {
     "bagnet": _bagnet,
     "without_normalization": _without_normalization,
@@ -54,8 +61,9 @@ _NETWORKS = {
 def main(network, name, cpu_replicas, output, changes):
     strategy = make_strategy(name, int(cpu_replicas))
     config = tiny_config(**json.loads(changes))
-    keras.utils.set_random_seed(0)
     schedule = keras.optimizers.schedules.ExponentialDecay(0.05, 1, 1.0)
+    teacher = _teacher() if config.distillation_weight else None
+    keras.utils.set_random_seed(0)
     model = _NETWORKS[network]()
     replicas = strategy.num_replicas_in_sync
     policy = set_precision(config.precision)
@@ -67,10 +75,10 @@ def main(network, name, cpu_replicas, output, changes):
             for weight in twin.weights
             if config.ema_momentum
         ]
-    steps = train_steps(
-        strategy, twin, optimizer, Objective(config), config, average
-    )
     source = image_source("glyphs")
+    weights = weights_of_classes(config, source)
+    objective = Objective(config, teacher, weights)
+    steps = train_steps(strategy, twin, optimizer, objective, config, average)
     batches = strategy.distribute_datasets_from_function(
         lambda context: training_batches(source, config, 0, context=context)
     )
