@@ -125,6 +125,7 @@ class ManifestTest(ManifestTestCase):
         )
         source = image_source(self.name)
         self.assertTrue(source.multi_label)
+        self.assertTrue(image_source(self.name, skip_corrupt=True).multi_label)
         self.assertFalse(source.any_of)
         self.assertEqual(source.labels, ("a", "b", "c"))
         spec = source.dataset("train").element_spec["label"]
