@@ -132,14 +132,22 @@ class StrategiesTest(parameterized.TestCase):
         with self.assertRaisesRegex(AssertionError, "'on' needs one replica"):
             self._run_once("bagnet", "mirrored", 2, {"jit_compile": "on"})
 
-    def test_two_workers_train_as_one_device(self):
-        changes = {"ema_momentum": 0.9, "global_clipnorm": 0.05}
-        one = self._run_once("bagnet", "one_device", 0, changes)
+    @parameterized.named_parameters(
+        ("averaged", "bagnet", {"ema_momentum": 0.9}, 1e-2),
+        (
+            "accumulated_and_clipped",
+            "without_normalization",
+            {"accumulation_steps": 2, "global_clipnorm": 0.05},
+            1e-4,
+        ),
+    )
+    def test_two_workers_train_as_one_device(self, network, changes, tolerance):
+        one = self._run_once(network, "one_device", 0, changes)
         first, second = self._run(
-            "bagnet", "multi_worker", 0, changes, list(worker_environments(2))
+            network, "multi_worker", 0, changes, list(worker_environments(2))
         )
         self.assertEqual(first["replicas"], 2)
-        self._assert_close(one, first, 1e-2)
+        self._assert_close(one, first, tolerance)
         self._assert_close(first, second, 0.0)
 
 
