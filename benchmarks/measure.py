@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 # Before TensorFlow is imported, here and in the processes started here.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Else TensorFlow takes all memory of a GPU, and leaves its peers none.
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 

@@ -98,6 +98,7 @@ def _by_kind(profile: bytes, steps: int) -> collections.Counter:
                 # that hold them are listed as well.
                 name = plane.event_metadata[event.metadata_id].name
                 operation, _, kind = name.rpartition(":")
+                kind = kind.strip()
                 is_operation = operation and not operation.endswith(":")
                 if is_operation and not kind.startswith("__"):
                     kind = kind.removeprefix("_MklNative")
