@@ -65,7 +65,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--data_dir", help="folder of TFDS datasets")
     parser.add_argument("--workdir", type=pathlib.Path, required=True)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--output", type=pathlib.Path, help="JSON to write")
     return parser.parse_args()
