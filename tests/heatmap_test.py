@@ -119,7 +119,8 @@ class DenseHeatmapTest(parameterized.TestCase):
         self.assertEqual((cols.min(), cols.max()), (29, 33))
 
     def test_centred_is_minus_the_mean_over_classes(self):
-        model, images = tiny_model(), random_images(12, 13)
+        # One of its own, since it is changed.
+        model, images = tiny_model(name="biased"), random_images(12, 13)
         model.get_layer("classifier").bias.assign([3.0, -2.0, 5.0, 9.0])
         raw = bagnet_tf.dense_heatmap(model, images, range(4))
         centred = bagnet_tf.dense_heatmap(model, images, range(4), centred=True)
