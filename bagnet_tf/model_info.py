@@ -15,7 +15,7 @@ import keras
 from bagnet_tf.files import write_json
 from bagnet_tf.geometry import geometry_of, has_patches
 from bagnet_tf.heads import check_head
-from bagnet_tf.preprocessing import RESIZE_RULE
+from bagnet_tf.photos import RESIZE_RULE
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from bagnet_tf.layout import dense_extent
-from bagnet_tf.preprocessing import CropTransform
+from bagnet_tf.photos import CropTransform
 
 
 def to_the_rim(

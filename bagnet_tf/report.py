@@ -14,7 +14,7 @@ import numpy as np
 from bagnet_tf.decisions import Verdict, verdict_of
 from bagnet_tf.explanation import Explanation
 from bagnet_tf.geometry import Box
-from bagnet_tf.preprocessing import (
+from bagnet_tf.photos import (
     CropTransform,
     evaluation_transform,
     in_grey,

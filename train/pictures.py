@@ -12,7 +12,7 @@ from bagnet_tf.geometry import geometry_of
 from bagnet_tf.heads import is_centred
 from bagnet_tf.layout import map_extent
 from bagnet_tf.photo_maps import map_on_photo
-from bagnet_tf.preprocessing import CropTransform
+from bagnet_tf.photos import CropTransform
 from bagnet_tf.rendering import colour_limit, overlay_on_photo
 
 from .label_scores import shown_classes

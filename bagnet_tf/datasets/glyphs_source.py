@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from bagnet_tf.datasets import base, glyphs
-from bagnet_tf.preprocessing import in_grey
+from bagnet_tf.photos import in_grey
 
 
 class GlyphsSource(base.ImageSource):

@@ -14,7 +14,7 @@ from absl import logging
 from PIL import Image, ImageOps
 
 from bagnet_tf.dicom import dicom_size, is_dicom
-from bagnet_tf.preprocessing import load_photo
+from bagnet_tf.photos import load_photo
 
 ARRAY_SUFFIX = ".npy"
 RGBA = 4  # Channels of a photo whose transparency is kept.
