@@ -66,6 +66,39 @@ class Verdict:
     detail: str
 
 
+def thresholds_of(
+    metrics: Mapping[str, object], classes: int
+) -> dict[int, float]:
+    """The operating thresholds among a model's metrics.
+
+    Args:
+        metrics: Those of `ModelInfo`, or of an export's metadata.
+        classes: Number of classes of the model.
+
+    Returns:
+        By class id, of the classes that have one.
+
+    Raises:
+        ValueError: If the metrics hold something else as `operating_points`.
+    """
+    points = metrics.get("operating_points") or ()
+    try:
+        found = {p["class_id"]: p["threshold"] for p in points}
+        class_ids, thresholds = list(found), list(found.values())
+        valid = set(class_ids) <= set(range(classes)) and all(
+            isinstance(t, int | float) and 0 <= t <= 1 for t in thresholds
+        )
+    except (TypeError, KeyError):
+        valid = False
+    if not valid:
+        raise ValueError(
+            "operating_points among a model's metrics must be objects with "
+            f"a class_id below {classes} and a threshold within 0 and 1. "
+            f"Received: {points!r}"
+        )
+    return found
+
+
 def verdict_of(
     logits: np.ndarray,
     head: str,

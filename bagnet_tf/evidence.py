@@ -22,7 +22,21 @@ from bagnet_tf.architecture import (
 )
 from bagnet_tf.explanation import Explanation
 from bagnet_tf.geometry import geometry_of
-from bagnet_tf.heads import check_head, probabilities_of
+from bagnet_tf.heads import check_head
+from bagnet_tf.patch_evidence import (
+    check_class_ids,
+    class_centred,
+    explanation_of,
+    most_probable,
+)
+
+__all__ = [
+    "check_class_ids",
+    "check_images",
+    "class_centred",
+    "explain",
+    "patch_logits_model",
+]
 
 
 def patch_logits_model(model: keras.Model) -> keras.Model:
@@ -59,15 +73,6 @@ def patch_logits_model(model: keras.Model) -> keras.Model:
         "patch_logits": classifier(pooling.input),
     }
     return keras.Model(model.input, outputs, name=model.name)
-
-
-def class_centred(patch_logits):
-    """Patch logits minus their mean over classes (the last axis).
-
-    Free of the gauge: the same for two networks whose probabilities agree
-    because their maps differ by the same map in every class.
-    """
-    return patch_logits - patch_logits.mean(axis=-1, keepdims=True)
 
 
 def explain(
@@ -108,24 +113,11 @@ def explain(
     outputs = network.predict(images, verbose=0)
     logits, patch_logits = outputs["logits"], outputs["patch_logits"]
     if class_ids is None:
-        class_ids = np.argsort(-logits, axis=-1, kind="stable")[:, :3]
+        class_ids = most_probable(logits)
     else:
         class_ids = np.tile(np.asarray(class_ids), (len(logits), 1))
-    picked = class_ids[:, None, None, :]
-    return Explanation(
-        logits=logits,
-        probabilities=probabilities_of(logits, head),
-        class_ids=class_ids,
-        class_evidence=np.take_along_axis(patch_logits, picked, axis=-1),
-        centred_evidence=np.take_along_axis(
-            class_centred(patch_logits), picked, axis=-1
-        ),
-        geometry=geometry,
-        top_k=top_k,
-        patch_probabilities=np.take_along_axis(
-            probabilities_of(patch_logits, head), picked, axis=-1
-        ),
-        head=head,
+    return explanation_of(
+        logits, patch_logits, class_ids, geometry, head, top_k
     )
 
 
@@ -152,27 +144,6 @@ def check_images(images: np.ndarray, model: keras.Model) -> None:
                 "images must be in 0..255: this model normalises them "
                 f"itself. Received: values from {low} to {high}"
             )
-
-
-def check_class_ids(class_ids: Sequence[int], classes: int) -> None:
-    """Refuses what is not a list of class ids.
-
-    Raises:
-        ValueError: If it is empty, or not of integers from 0 to `classes` - 1.
-    """
-    chosen = np.asarray(class_ids)
-    valid = (
-        chosen.ndim == 1
-        and chosen.size > 0
-        and np.issubdtype(chosen.dtype, np.integer)
-        and chosen.min() >= 0
-        and chosen.max() < classes
-    )
-    if not valid:
-        raise ValueError(
-            f"class_ids must be integers in [0, {classes}). "
-            f"Received: class_ids={class_ids!r}"
-        )
 
 
 def _check_head(head, classes):

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import keras
 
+from bagnet_tf.decisions import thresholds_of
 from bagnet_tf.files import write_json
 from bagnet_tf.geometry import geometry_of, has_patches
 from bagnet_tf.heads import check_head
@@ -71,22 +72,7 @@ class ModelInfo:
             ValueError: If the metrics hold something else as
                 `operating_points`.
         """
-        points = self.metrics.get("operating_points") or ()
-        try:
-            found = {p["class_id"]: p["threshold"] for p in points}
-            classes, thresholds = list(found), list(found.values())
-            valid = set(classes) <= set(range(len(self.labels))) and all(
-                isinstance(t, int | float) and 0 <= t <= 1 for t in thresholds
-            )
-        except (TypeError, KeyError):
-            valid = False
-        if not valid:
-            raise ValueError(
-                "operating_points among a model's metrics must be objects with "
-                f"a class_id below {len(self.labels)} and a threshold within 0 "
-                f"and 1. Received: {points!r}"
-            )
-        return found
+        return thresholds_of(self.metrics, len(self.labels))
 
     def save(self, model: keras.Model, model_path: str | os.PathLike) -> None:
         """Writes the JSON that belongs to a model file."""

@@ -4,11 +4,11 @@ Nothing of pyplot's global state is used: a figure is made and drawn by Agg,
 on any machine and in any thread.
 """
 
+from bagnet_tf.colours import colour_limit
 from bagnet_tf.rendering.canvas import save_picture
 from bagnet_tf.rendering.curves import render_curves
 from bagnet_tf.rendering.decision import DenseMaps, render_explanation
 from bagnet_tf.rendering.heatmap import plot_heatmap
-from bagnet_tf.rendering.maps import colour_limit
 from bagnet_tf.rendering.overlay import overlay_on_photo
 from bagnet_tf.rendering.sheet import SheetEntry, render_contact_sheet
 

@@ -14,8 +14,6 @@ from bagnet_tf.geometry import Box
 from bagnet_tf.layout import LINE, MARGIN, Layout, SheetLayout
 from bagnet_tf.rendering.maps import COLOUR_MAP
 
-GREY = "#555555"
-
 _DPI = 150
 
 
@@ -85,15 +83,3 @@ def save_picture(figure: Figure, path: str | os.PathLike) -> None:
         return
     with matplotlib.rc_context({"svg.hashsalt": "bagnet_tf"}):
         figure.savefig(path, metadata={"Date": None})
-
-
-def number(value: float, sign: str = "-") -> str:
-    """A number as people read it, with a real minus sign."""
-    digits = ".3g" if abs(value) < 1000 else ".0f"
-    return f"{value:{sign}{digits}}".replace("-", "−")
-
-
-def shortened(text: str, length: int) -> str:
-    """At most so many letters of a text, with an ellipsis if it is longer."""
-    text = " ".join(str(text).split())
-    return text if len(text) <= length else text[: length - 1].rstrip() + "…"

@@ -9,6 +9,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 from matplotlib.patheffects import withStroke
 
+from bagnet_tf.captions import (
+    footer_lines,
+    number,
+    panel_subtitle,
+    shortened,
+    strip_headings,
+    tile_lines,
+)
+from bagnet_tf.colours import BOX_COLOUR, GREY, colour_limit
 from bagnet_tf.decisions import verdict_of
 from bagnet_tf.explanation import Explanation
 from bagnet_tf.layout import (
@@ -19,16 +28,9 @@ from bagnet_tf.layout import (
     map_extent,
 )
 from bagnet_tf.photo_maps import to_the_rim
-from bagnet_tf.rendering.canvas import GREY, Canvas, number, shortened
-from bagnet_tf.rendering.captions import (
-    footer_lines,
-    panel_subtitle,
-    strip_headings,
-    tile_lines,
-)
-from bagnet_tf.rendering.maps import colour_limit, draw_map, draw_pixels
+from bagnet_tf.rendering.canvas import Canvas
+from bagnet_tf.rendering.maps import draw_map, draw_pixels
 
-_BOX_COLOUR = "#ffd500"
 # How many letters of two class names stand above a map.
 _CONTRAST_LETTERS = 24
 
@@ -187,7 +189,7 @@ def _draw_input(canvas, image, patches):
     axes = canvas.axes_below(place, "what the model sees", size)
     draw_pixels(axes, image)
     outline = [withStroke(linewidth=3.5, foreground="black")]
-    style = {"color": _BOX_COLOUR, "path_effects": outline, "clip_on": False}
+    style = {"color": BOX_COLOUR, "path_effects": outline, "clip_on": False}
     for patch in patches:
         top, left, bottom, right = patch.box
         corners = ([left, right, right, left], [top, top, bottom, bottom])
@@ -211,7 +213,7 @@ def _draw_box_number(axes, text, box, image_width):
         va="bottom" if above else "top",
         size=8,
         weight="bold",
-        bbox={"boxstyle": "square,pad=0.15", "fc": _BOX_COLOUR, "lw": 0.8},
+        bbox={"boxstyle": "square,pad=0.15", "fc": BOX_COLOUR, "lw": 0.8},
     )
 
 

@@ -5,16 +5,12 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from bagnet_tf.colours import SCALE_PERCENTILE, colour_limit
 from bagnet_tf.edges import photo_edges
 from bagnet_tf.geometry import PatchGeometry
 from bagnet_tf.layout import map_extent
 from bagnet_tf.photo_maps import to_the_rim
-from bagnet_tf.rendering.maps import (
-    SCALE_PERCENTILE,
-    colour_limit,
-    draw_colours,
-    draw_pixels,
-)
+from bagnet_tf.rendering.maps import draw_colours, draw_pixels
 
 
 def plot_heatmap(

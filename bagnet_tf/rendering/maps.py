@@ -4,42 +4,19 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 
-# Where the colour scale ends, of the absolute values.
-SCALE_PERCENTILE = 99
+from bagnet_tf.colours import (
+    GREY,
+    NO_EVIDENCE,
+    NO_EVIDENCE_HATCH,
+    SHADE,
+    grey_values,
+    shown_in_rgb,
+)
+
 # Diverging, readable with every kind of colour vision; red speaks for a class.
 COLOUR_MAP = "RdBu_r"
 
-# How much the darkest pixel of the photo darkens the map above it.
-_SHADE = 0.4
-# Where no patch is centred there is no evidence; white would say "0".
-_NO_EVIDENCE = {"fc": "#dddddd", "ec": "#b4b4b4", "hatch": "//"}
-_FRAME_COLOUR = "#555555"
-
-
-def colour_limit(
-    maps: np.ndarray, percentile: float = SCALE_PERCENTILE
-) -> float:
-    """End of the symmetric colour scale that all `maps` share, logits.
-
-    The 99th percentile of the absolute values, so that a single extreme cell
-    does not make all others pale. Cells beyond it get the end colour, and
-    the colour bar says so with pointed ends. Where that percentile is 0: the
-    largest absolute value; where that is 0: 1.
-    """
-    magnitudes = np.abs(maps)
-    limit = np.percentile(magnitudes, percentile)
-    return float(limit or magnitudes.max() or 1.0)
-
-
-def shown_in_rgb(image: np.ndarray) -> np.ndarray:
-    """An image of three channels, or of one for grey, as RGB."""
-    return np.broadcast_to(image, (*image.shape[:2], 3))
-
-
-def grey_values(image: np.ndarray) -> np.ndarray:
-    """(height, width), float32, of an image that is RGB or grey."""
-    weights = np.float32([0.299, 0.587, 0.114])
-    return shown_in_rgb(image).astype(np.float32) @ weights
+_NO_EVIDENCE = {"fc": NO_EVIDENCE, "ec": NO_EVIDENCE_HATCH, "hatch": "//"}
 
 
 def draw_map(
@@ -66,7 +43,7 @@ def draw_map(
     # Black with an opacity is exactly a multiplication of the colours.
     grey = grey_values(image)
     shade = np.zeros((*grey.shape, 4), np.float32)
-    shade[..., 3] = _SHADE * (grey.max() - grey) / 255
+    shade[..., 3] = SHADE * (grey.max() - grey) / 255
     draw_pixels(axes, shade)
 
 
@@ -97,4 +74,4 @@ def draw_pixels(axes: Axes, image: np.ndarray) -> None:
         interpolation="antialiased" if shrunk else "nearest",
     )
     axes.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
-    axes.spines[:].set_color(_FRAME_COLOUR)
+    axes.spines[:].set_color(GREY)

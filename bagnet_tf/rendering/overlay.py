@@ -4,7 +4,8 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import Normalize
 
-from bagnet_tf.rendering.maps import COLOUR_MAP, grey_values, shown_in_rgb
+from bagnet_tf.colours import grey_values, shown_in_rgb
+from bagnet_tf.rendering.maps import COLOUR_MAP
 
 # Opacity of the colours at the end of the scale.
 _OPACITY = 0.75

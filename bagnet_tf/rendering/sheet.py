@@ -6,14 +6,15 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from bagnet_tf.colours import GREY, colour_limit
 from bagnet_tf.layout import (
     LINE,
     MARGIN,
     MAX_SHEET_IMAGES,
     SheetLayout,
 )
-from bagnet_tf.rendering.canvas import GREY, Canvas
-from bagnet_tf.rendering.maps import colour_limit, draw_map, draw_pixels
+from bagnet_tf.rendering.canvas import Canvas
+from bagnet_tf.rendering.maps import draw_map, draw_pixels
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,6 @@ from bagnet_tf.decisions import Verdict
 from bagnet_tf.explanation import Explanation, Patch
 from bagnet_tf.heads import is_centred
 from bagnet_tf.layout import MARGIN, Layout
-from bagnet_tf.rendering.canvas import number, shortened
 
 # Mean width of a letter of the footer, pixels of the picture.
 _FOOTER_CHARACTER = 11.5
@@ -116,3 +115,15 @@ def _colours(explanation: Explanation) -> str:
         "(sigmoid), a patch of 0 logits being undecided. Each p is compared "
         "with the threshold of its class."
     )
+
+
+def number(value: float, sign: str = "-") -> str:
+    """A number as people read it, with a real minus sign."""
+    digits = ".3g" if abs(value) < 1000 else ".0f"
+    return f"{value:{sign}{digits}}".replace("-", "−")
+
+
+def shortened(text: str, length: int) -> str:
+    """At most so many letters of a text, with an ellipsis if it is longer."""
+    text = " ".join(str(text).split())
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
