@@ -44,9 +44,13 @@ def _requirements():
     names = [line.partition("#")[0].strip() for line in lines]
     bare = [n.split(">")[0].split("=")[0].split("<")[0] for n in names if n]
     return {name.lower().replace("-", "_") for name in bare} | {
+        "grpcio",
         "pydicom",
         "pytest",
         "pyvips",
+        "tensorflow_hub",
+        "tensorflow_serving_api",
+        "tf_keras",
     }
 
 
