@@ -45,11 +45,14 @@ def _requirements():
     bare = [n.split(">")[0].split("=")[0].split("<")[0] for n in names if n]
     return {name.lower().replace("-", "_") for name in bare} | {
         "grpcio",
+        "onnx",
+        "onnxruntime",
         "pydicom",
         "pytest",
         "pyvips",
         "tensorflow_hub",
         "tensorflow_serving_api",
+        "tf2onnx",
         "tf_keras",
     }
 
