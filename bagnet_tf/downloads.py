@@ -12,11 +12,12 @@ import tempfile
 import urllib.parse
 import zipfile
 import zlib
+from typing import Protocol
 
 import keras
 from absl import logging
 
-from bagnet_tf.presets import SHIPPED_FOLDER, Preset
+from bagnet_tf.presets import SHIPPED_FOLDER
 from bagnet_tf.weight_files import read_member
 
 # What zipfile raises; ValueError is ours.
@@ -30,16 +31,33 @@ _DAMAGED_ARCHIVE = (
 )
 
 
-def fetch(preset: Preset) -> pathlib.Path:
-    """Returns the file of a preset's weights; downloads it where necessary.
+class Published(Protocol):
+    """A file known by its hash, such as a `Preset` of weights.
 
-    A published one lies in the folder `models` of Keras's cache
-    (`$KERAS_HOME`, by default `~/.keras`). A file that someone put there by
-    hand, unpacked or as the published zip archive, is used like a downloaded
-    one. One of another hash is set aside under another name.
+    Attributes:
+        url: Where it is published; empty if it ships inside the package.
+        file: Its name; where `url` is a zip archive, that of its member.
+        hash_algorithm: As `hashlib` calls it.
+        file_hash: Hexadecimal, or only its beginning.
+    """
+
+    url: str
+    file: str
+    hash_algorithm: str
+    file_hash: str
+
+
+def fetch(preset: Published, kind: str = "models") -> pathlib.Path:
+    """Returns a published file; downloads it where necessary.
+
+    It lies in the folder `models` of Keras's cache (`$KERAS_HOME`, by default
+    `~/.keras`). A file that someone put there by hand, unpacked or as the
+    published zip archive, is used like a downloaded one. One of another hash
+    is set aside under another name.
 
     Args:
-        preset: The record of the weights.
+        preset: The record of the weights, or of another file.
+        kind: Name of the cache's folder.
 
     Returns:
         The path of the file, whose hash is that of the record.
@@ -54,7 +72,7 @@ def fetch(preset: Preset) -> pathlib.Path:
     """
     if not preset.url:
         return _shipped(preset)
-    folder = cache_folder()
+    folder = cache_folder(kind)
     path = folder / preset.file
     if path.is_file():
         if _hash(path, preset) == preset.file_hash:
@@ -69,9 +87,10 @@ def fetch(preset: Preset) -> pathlib.Path:
     by_hand = folder / name
     with tempfile.TemporaryDirectory(dir=folder, prefix="download-") as new:
         new = pathlib.Path(new)
-        # `by_hand` can only be there if it is the archive of the file.
-        source = by_hand if by_hand.is_file() else _download(preset, name, new)
-        origin = by_hand if by_hand.is_file() else preset.url
+        source, origin = by_hand, str(by_hand)
+        # It can only be there if it is the archive of the file.
+        if not by_hand.is_file():
+            source, origin = _download(preset, by_hand, new), preset.url
         file = source
         if name != preset.file:
             file = _unpack(source, preset.file, new / "unpacked", origin)
@@ -85,10 +104,10 @@ def fetch(preset: Preset) -> pathlib.Path:
     return path
 
 
-def cache_folder() -> pathlib.Path:
+def cache_folder(kind: str = "models") -> pathlib.Path:
     """The folder that published files are kept in; it may not exist yet."""
     home = os.environ.get("KERAS_HOME") or "~/.keras"
-    return pathlib.Path(home).expanduser() / "models"
+    return pathlib.Path(home).expanduser() / kind
 
 
 def _shipped(preset) -> pathlib.Path:
@@ -110,16 +129,19 @@ def _hash(path, preset) -> str:
     return digest[: len(preset.file_hash)]
 
 
-def _download(preset, name, folder) -> pathlib.Path:
+def _download(preset, by_hand, folder) -> pathlib.Path:
     try:
         path = keras.utils.get_file(
-            fname=name, origin=preset.url, cache_dir=folder, cache_subdir=""
+            fname=by_hand.name,
+            origin=preset.url,
+            cache_dir=folder,
+            cache_subdir="",
         )
     except Exception as error:  # Keras wraps what happened in a bare one.
         raise OSError(
             f"{preset.url} cannot be downloaded ({error}). Where there is no "
             "network, download it elsewhere and put it there by hand: "
-            f"{cache_folder() / name}"
+            f"{by_hand}"
         ) from error
     return pathlib.Path(path)
 
