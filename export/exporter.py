@@ -10,39 +10,17 @@ import functools
 import os
 import pathlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-import keras
-import numpy as np
 from absl import logging
 
-from bagnet_tf.model_info import ModelInfo
+from .formats import KITS, Artefact, artefacts, check_formats
+from .metadata import METADATA_FILE, describe, write_labels, write_metadata
+from .request import Images, Request
+from .verification import Verification, verify
 
-from .litert import LiteRTRunner, write_litert
-from .metadata import METADATA_FILE, write_labels, write_metadata
-from .saved_model import SavedModelRunner, write_saved_model
-from .verify import Runner, Verification, verify
-
-
-@dataclasses.dataclass(frozen=True)
-class Format:
-    """One kind of file that a model can be exported to.
-
-    Attributes:
-        path: The file or folder, relative to the export.
-        write: Called with the model, what belongs to it and the absolute path.
-        open: Called with the absolute path; gives a runner for `verify`.
-    """
-
-    path: str
-    write: Callable[[keras.Model, ModelInfo, pathlib.Path], None]
-    open: Callable[[pathlib.Path], Runner]
-
-
-FORMATS: Mapping[str, Format] = {
-    "saved_model": Format("saved_model/1", write_saved_model, SavedModelRunner),
-    "litert": Format("litert/model.tflite", write_litert, LiteRTRunner),
-}
+# Enough for the records that warm up a server.
+_KIT_IMAGES = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +28,7 @@ class ExportResult:
     """What an export wrote.
 
     Attributes:
-        verifications: One for each file or folder, in the order of formats.
+        verifications: One for each file or folder.
         sizes: Bytes of each, by artefact.
     """
 
@@ -63,21 +41,12 @@ class ExportResult:
         return all(v.passed for v in self.verifications)
 
 
-def check_request(
-    output: str | os.PathLike, formats: Sequence[str], overwrite: bool
-) -> None:
+def check_output(output: str | os.PathLike, overwrite: bool) -> None:
     """Refuses, before any work, what `export_model` would refuse.
 
     Raises:
-        ValueError: If `formats` is empty or has an unknown one, or `output`
-            exists and may not be replaced.
+        ValueError: If `output` exists and may not be replaced.
     """
-    unknown = [name for name in formats if name not in FORMATS]
-    if unknown or not formats:
-        raise ValueError(
-            f"formats must be some of {', '.join(FORMATS)}. "
-            f"Received: formats={','.join(formats)}"
-        )
     output = pathlib.Path(output)
     if not os.path.lexists(output):
         return
@@ -95,22 +64,22 @@ def check_request(
 
 
 def export_model(
-    model: keras.Model,
-    info: ModelInfo,
+    request: Request,
     output: str | os.PathLike,
     formats: Sequence[str],
-    images: Iterable[np.ndarray],
+    images: Images,
+    further_sizes: Sequence[tuple[int, int]] = (),
     overwrite: bool = False,
 ) -> ExportResult:
     """Writes a model in several formats and verifies each of them.
 
     Args:
-        model: A BagNet with a classifier and `include_preprocessing`.
-        info: Its input size, head, labels and metrics.
+        request: The model, and how its files are wanted.
         output: The folder to make.
-        formats: Keys of `FORMATS`.
-        images: Batches to compare on, uint8 (batch, *info.image_size,
-            channels).
+        formats: Keys of `FORMATS` and `KITS`.
+        images: What to compare on.
+        further_sizes: (height, width), pixels, of files beside those of the
+            model's own size, for formats of a fixed size.
         overwrite: Whether to replace an earlier export.
 
     Returns:
@@ -122,33 +91,76 @@ def export_model(
             not be replaced.
 
     Example:
-        >>> model, info = load_model("model.keras")
-        >>> images = verification_images(
-        ...     "glyphs", "validation", None, 64, info.image_size
+        >>> request = Request(*load_model("model.keras"))
+        >>> images = functools.partial(
+        ...     verification_images, "glyphs", "validation", None, 64
         ... )
-        >>> export_model(model, info, "exported", ["litert"], images).passed
+        >>> export_model(request, "exported", ["litert"], images).passed
     """
-    check_request(output, formats, overwrite)
-    chosen = {name: FORMATS[name] for name in formats}
+    check_formats(formats, further_sizes, request.calibration is not None)
+    check_output(output, overwrite)
+    wanted = artefacts(formats, request.info.image_size, further_sizes)
     with _temporary_sibling(pathlib.Path(output)) as folder:
-        for name, kind in chosen.items():
-            logging.info("Writing %s.", name)
-            kind.write(model, info, folder / kind.path)
+        for artefact in wanted:
+            logging.info("Writing %s.", artefact.path)
+            artefact.format.write(
+                request.at_size(artefact.image_size), folder / artefact.path
+            )
         logging.info("Verifying.")
-        openers = {
-            kind.path: functools.partial(kind.open, folder / kind.path)
-            for kind in chosen.values()
-        }
-        result = ExportResult(
-            verify(model, openers, images, info.head),
-            {path: _num_bytes(folder / path) for path in openers},
-        )
+        result = verify_export(request, folder, wanted, images)
         if result.passed:
-            write_labels(info.labels, folder)
-            paths = {name: kind.path for name, kind in chosen.items()}
-            write_metadata(model, info, paths, result.verifications, folder)
+            _complete(request, folder, formats, wanted, images, result)
             _put_in_place(folder, pathlib.Path(output))
     return result
+
+
+def verify_export(
+    request: Request,
+    folder: pathlib.Path,
+    wanted: Sequence[Artefact],
+    images: Images,
+) -> ExportResult:
+    """Compares the files of an export with the model.
+
+    Args:
+        request: The model, and how its files were wanted.
+        folder: Where the files are.
+        wanted: Which there are.
+        images: What to compare on.
+
+    Returns:
+        What was found, in the order of `wanted`.
+    """
+    found = {}
+    for size in dict.fromkeys(artefact.image_size for artefact in wanted):
+        group = [a for a in wanted if a.image_size == size]
+        verifications = verify(
+            request.model,
+            {
+                a.path: functools.partial(a.format.open, folder / a.path)
+                for a in group
+            },
+            images(size),
+            request.info.head,
+            {a.path: a.format.tolerance(request) for a in group},
+        )
+        found.update({v.artefact: v for v in verifications})
+    return ExportResult(
+        [found[a.path] for a in wanted],
+        {a.path: _num_bytes(folder / a.path) for a in wanted},
+    )
+
+
+def _complete(request, folder, formats, wanted, images, result) -> None:
+    """Adds what is made of verified files: labels, kits, metadata."""
+    write_labels(request.info.labels, folder)
+    metadata = describe(request, wanted, result.verifications)
+    kits = [KITS[name] for name in formats if name in KITS]
+    if kits:
+        first = next(iter(images(request.info.image_size)))[:_KIT_IMAGES]
+        for kit in kits:
+            kit.write(folder, metadata, first)
+    write_metadata(metadata, folder)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
-"""On which images is an export verified?"""
+"""On which images is an export calibrated and verified?"""
 
-from collections.abc import Iterator
+import functools
 
 import numpy as np
 import tensorflow as tf
@@ -8,18 +8,20 @@ import tensorflow as tf
 from bagnet_tf.datasets import image_source
 from bagnet_tf.preprocessing import decode_image, evaluation_image
 
+from .request import Images
+
 # Patch logits of 8 photos and 1000 classes take 18 MB.
 _BATCH_SIZE = 8
 
 
-def verification_images(
+def real_images(
     dataset: str,
     split: str,
     data_dir: str | None,
     num_images: int,
-    image_size: tuple[int, int],
     channels: int = 3,
-) -> Iterator[np.ndarray]:
+    purpose: str = "verification",
+) -> Images:
     """The first images of a dataset, as the model takes them, in batches.
 
     Args:
@@ -27,42 +29,42 @@ def verification_images(
         split: Its split, such as `"validation"`.
         data_dir: The folder of TFDS datasets.
         num_images: How many images to take.
-        image_size: (height, width) of the model's input, pixels.
         channels: Of the model's input.
+        purpose: What for; errors name the flags so.
 
     Returns:
-        An iterator of images, uint8 (batch, *image_size, channels). It raises a
-        ValueError at an image that cannot be decoded.
+        A function of a size (height, width), pixels, that iterates over the
+        images, uint8 (batch, *size, channels), from the first one each time.
+        It raises a ValueError at an image that cannot be decoded.
 
     Raises:
         ValueError: If there is no such dataset or split, or it has fewer
             images or other channels.
 
     Example:
-        >>> batches = verification_images(
-        ...     "glyphs", "validation", None, 64, (224, 224)
-        ... )
+        >>> images = real_images("glyphs", "validation", None, 64)
+        >>> first = next(iter(images((224, 224))))
     """
+    name = f"num_{purpose}_images"
     if num_images < 1:
         raise ValueError(
-            "num_verification_images must be at least 1. "
-            f"Received: num_verification_images={num_images}"
+            f"{name} must be at least 1. Received: {name}={num_images}"
         )
     source = image_source(dataset, data_dir, channels=channels)
     available = source.num_examples(split)
     if available < num_images:
         raise ValueError(
-            f"num_verification_images must be at most {available}, the size "
-            f"of {dataset!r}, split {split!r}. "
-            f"Received: num_verification_images={num_images}"
+            f"{name} must be at most {available}, the size of {dataset!r}, "
+            f"split {split!r}. Received: {name}={num_images}"
         )
-    return _batches(source.dataset(split).take(num_images), image_size)
+    examples = source.dataset(split).take(num_images)
+    return functools.partial(_batches, examples, f"{purpose}_dataset")
 
 
-def _batches(examples, image_size):
+def _batches(examples, flag, image_size):
     batch = []
     for example in examples:
-        batch.append(_prepare(example, image_size))
+        batch.append(_prepare(example, flag, image_size))
         if len(batch) == _BATCH_SIZE:
             yield np.stack(batch)
             batch = []
@@ -70,7 +72,7 @@ def _batches(examples, image_size):
         yield np.stack(batch)
 
 
-def _prepare(example, image_size):
+def _prepare(example, flag, image_size):
     image = example["image"]
     try:
         if image.dtype == tf.string:
@@ -78,7 +80,6 @@ def _prepare(example, image_size):
     except tf.errors.InvalidArgumentError as error:
         name = example["id"].numpy().decode()
         raise ValueError(
-            "verification_dataset must hold readable images. "
-            f"Received: image={name!r}"
+            f"{flag} must hold readable images. Received: image={name!r}"
         ) from error
     return evaluation_image(image, image_size).numpy()

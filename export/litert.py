@@ -1,33 +1,37 @@
 """How is a model written as a LiteRT file, and how is that file run?"""
 
+import os
 import pathlib
 import tempfile
+import time
 
-import keras
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from bagnet_tf.model_info import ModelInfo
+from .request import Request
+from .signatures import (
+    PATCH_LOGITS,
+    SERVING_DEFAULT,
+    Weights,
+    litert_signatures,
+)
 
-from .signatures import InferenceGraph, Weights, litert_signatures
 
-
-def write_litert(
-    model: keras.Model, info: ModelInfo, path: pathlib.Path
-) -> None:
+def write_litert(request: Request, path: pathlib.Path) -> None:
     """Writes a float32 `.tflite` file of LiteRT's own operations.
 
     Args:
-        model: A BagNet with a classifier and `include_preprocessing`.
-        info: Its input size.
+        request: The model and its input size.
         path: The file to write.
 
     Raises:
-        ValueError: If `model` is no such BagNet.
+        ValueError: If the model has no classifier or does not normalise.
     """
-    graph = InferenceGraph(model, info.head)
-    signatures = litert_signatures(graph, info.image_size)
+    graph = request.graph
+    signatures = litert_signatures(
+        graph, request.info.image_size, request.input_type
+    )
     with tempfile.TemporaryDirectory() as static_model:
         tf.saved_model.save(Weights(graph.network), static_model, signatures)
         converter = tf.lite.TFLiteConverter.from_saved_model(
@@ -42,11 +46,18 @@ def write_litert(
 
 
 class LiteRTRunner:
-    """A written `.tflite` file, reloaded by LiteRT alone."""
+    """A written `.tflite` file, reloaded by LiteRT alone.
 
-    def __init__(self, path: pathlib.Path):
-        """Loads the file `path`."""
-        self._interpreter = Interpreter(model_path=str(path))
+    Attributes:
+        seconds: How long the signature `patch_logits` took for each image.
+    """
+
+    def __init__(self, path: pathlib.Path, num_threads: int | None = None):
+        """Loads the file `path`, to run on so many threads, or all cores."""
+        self._interpreter = Interpreter(
+            model_path=str(path), num_threads=num_threads or os.cpu_count()
+        )
+        self.seconds = []
 
     def __call__(
         self, images: np.ndarray, class_ids: np.ndarray
@@ -63,9 +74,15 @@ class LiteRTRunner:
         """
         del class_ids
         outputs = {}
-        for signature in ("serving_default", "patch_logits"):
+        for signature in (SERVING_DEFAULT, PATCH_LOGITS):
             run = self._interpreter.get_signature_runner(signature)
-            parts = [run(image=one[None].astype(np.float32)) for one in images]
+            dtype = run.get_input_details()["image"]["dtype"]
+            parts = []
+            for image in images.astype(dtype):
+                start = time.perf_counter()
+                parts.append(run(image=image[None]))
+                if signature == PATCH_LOGITS:
+                    self.seconds.append(time.perf_counter() - start)
             for name in parts[0]:
                 outputs[f"{signature}.{name}"] = np.concatenate(
                     [part[name] for part in parts]

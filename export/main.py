@@ -15,6 +15,8 @@ from absl import flags
 from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.entry import run_command
 
+from . import image_flags
+
 _FLAGS = flags.FlagValues()
 _MODEL = shared_flags.model(_FLAGS)
 _OUTPUT = flags.DEFINE_string(
@@ -23,28 +25,41 @@ _OUTPUT = flags.DEFINE_string(
 _FORMATS = flags.DEFINE_list(
     "formats",
     ["saved_model", "litert"],
-    "What to write: some of saved_model, litert.",
+    "What to write: some of saved_model; litert, litert_fp16, litert_dynamic, "
+    "litert_int8, mediapipe, onnx; serving (for TF Serving), web (a page).",
     flag_values=_FLAGS,
 )
 _IMAGE_SIZE = shared_flags.image_size(_FLAGS)
+_SIZES = flags.DEFINE_list(
+    "sizes",
+    [],
+    "Sides of further LiteRT files, pixels, such as 160,224.",
+    flag_values=_FLAGS,
+)
+_PRECISION = flags.DEFINE_string(
+    "precision",
+    "float32",
+    "Of the SavedModel's signatures: float32 or bfloat16.",
+    flag_values=_FLAGS,
+)
+_INPUT_TYPE = flags.DEFINE_string(
+    "input_type",
+    "float32",
+    "Of the input of LiteRT files: float32 or uint8.",
+    flag_values=_FLAGS,
+)
 _LABELS = shared_flags.labels(_FLAGS)
 _OVERWRITE = shared_flags.overwrite(_FLAGS)
-_DATASET = flags.DEFINE_string(
-    "verification_dataset",
-    "glyphs",
-    "Images to compare on: a TFDS name, folder:PATH or glyphs.",
+_BASE = flags.DEFINE_string(
+    "saved_model_base",
+    None,
+    "Folder of versions of a SavedModel, as TF Serving watches it: gets the "
+    "next number.",
     flag_values=_FLAGS,
 )
-_SPLIT = flags.DEFINE_string(
-    "verification_split", "validation", "Their split.", flag_values=_FLAGS
-)
+_VERIFICATION = image_flags.verification(_FLAGS)
+_CALIBRATION = image_flags.calibration(_FLAGS)
 _DATA_DIR = shared_flags.data_dir(_FLAGS)
-_NUM_IMAGES = flags.DEFINE_integer(
-    "num_verification_images",
-    64,
-    "How many images to compare on.",
-    flag_values=_FLAGS,
-)
 
 
 def main() -> int:
@@ -52,35 +67,50 @@ def main() -> int:
     # Only now, so that --help and wrong flags need not wait for TensorFlow.
     from bagnet_tf.loading import load_model, read_labels
 
-    from .exporter import check_request, export_model
-    from .images import verification_images
+    from .exporter import check_output, export_model
+    from .formats import check_formats
     from .report import format_table
+    from .request import Request
+    from .versions import add_version, check_base
 
-    check_request(_OUTPUT.value, _FORMATS.value, _OVERWRITE.value)
+    sizes = [_side(text) for text in _SIZES.value]
+    has_calibration = _CALIBRATION.dataset.value is not None
+    check_formats(_FORMATS.value, sizes, has_calibration)
+    check_output(_OUTPUT.value, _OVERWRITE.value)
+    if _BASE.value is not None:
+        check_base(_BASE.value, _FORMATS.value)
     labels = None if _LABELS.value is None else read_labels(_LABELS.value)
     model, info = load_model(_MODEL.value, _IMAGE_SIZE.value, labels)
-    images = verification_images(
-        _DATASET.value,
-        _SPLIT.value,
-        _DATA_DIR.value,
-        _NUM_IMAGES.value,
-        info.image_size,
-        model.input_shape[-1],
+    calibration, verification = (
+        images.images(_DATA_DIR.value, model.input_shape[-1])
+        for images in (_CALIBRATION, _VERIFICATION)
     )
     result = export_model(
-        model,
-        info,
+        Request(model, info, calibration, _PRECISION.value, _INPUT_TYPE.value),
         _OUTPUT.value,
         _FORMATS.value,
-        images,
-        overwrite=_OVERWRITE.value,
+        verification,
+        sizes,
+        _OVERWRITE.value,
     )
     print(format_table(result.verifications, result.sizes))
     if not result.passed:
         print("Nothing was exported: a file disagrees with the model.")
         return 1
     print(f"Exported to {_OUTPUT.value}")
+    if _BASE.value is not None:
+        version = add_version(_OUTPUT.value, _BASE.value)
+        print(f"Added as {version}")
     return 0
+
+
+def _side(text: str) -> tuple[int, int]:
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(
+            "sizes must be sides in pixels, such as 160,224. "
+            f"Received: sizes={text!r}"
+        )
+    return int(text), int(text)
 
 
 def run() -> None:

@@ -12,16 +12,17 @@ import tensorflow as tf
 
 import bagnet_tf
 from bagnet_tf.geometry import geometry_of
-from bagnet_tf.model_info import ModelInfo
 from bagnet_tf.preprocessing import RESIZE_RULE
 
-from .verify import Verification
+from .formats import Artefact
+from .request import Request
+from .verification import Verification
 
 METADATA_FILE = "metadata.json"
 LABELS_FILE = "labels.txt"
 
 # Counts up when a client that reads the file must change.
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 
 # By number of channels; of others only who trained the model can tell.
 _CHANNEL_ORDERS = {1: "grey", 3: "RGB"}
@@ -33,36 +34,48 @@ def write_labels(labels: Iterable[str], folder: pathlib.Path) -> None:
     (folder / LABELS_FILE).write_text(text, encoding="utf-8")
 
 
-def write_metadata(
-    model: keras.Model,
-    info: ModelInfo,
-    formats: Mapping[str, str],
+def describe(
+    request: Request,
+    artefacts: Iterable[Artefact],
     verifications: Iterable[Verification],
-    folder: pathlib.Path,
-) -> None:
-    """Writes all that is needed to draw a heatmap; call this last.
+) -> dict:
+    """All that is needed to draw a heatmap, but for the hashes of the files.
 
     Args:
-        model: The exported model.
-        info: Its input size, head, labels and metrics.
-        formats: The path of each format in the folder.
-        verifications: What was found when the files were compared with it.
-        folder: The export, with all other files in it.
+        request: The model, and how its files were wanted.
+        artefacts: The files.
+        verifications: What was found when they were compared with the model.
+
+    Returns:
+        Content for JSON; docs/export.md explains the keys.
     """
-    metadata = {
+    model, info = request.model, request.info
+    return {
         "format_version": _FORMAT_VERSION,
         "model": model.name,
         "input": _input(model, info),
-        "geometry": _geometry(model, info),
+        "geometry": {
+            **dataclasses.asdict(geometry_of(model)),
+            **_grid(model, info.image_size),
+        },
         "labels": list(info.labels),
         "head": info.head,
         "metrics": dict(info.metrics),
-        "formats": dict(formats),
-        "files": _files(folder),
+        "formats": {a.name: _format(request, a) for a in artefacts},
         "verification": [v.to_json() for v in verifications],
         "versions": _versions(),
     }
-    text = json.dumps(metadata, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_metadata(metadata: Mapping, folder: pathlib.Path) -> None:
+    """Writes the metadata and the hashes of all files; call this last.
+
+    Args:
+        metadata: What `describe` gave.
+        folder: The export, with all other files in it.
+    """
+    content = {**metadata, "files": _files(folder)}
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     (folder / METADATA_FILE).write_text(text, encoding="utf-8")
 
 
@@ -83,12 +96,21 @@ def _input(model, info):
     }
 
 
-def _geometry(model, info):
+def _grid(model, image_size):
     geometry = geometry_of(model)
     return {
-        **dataclasses.asdict(geometry),
-        "grid_shape": list(geometry.grid_shape(*info.image_size)),
-        "unseen_margin": list(geometry.unseen_margin(*info.image_size)),
+        "grid_shape": list(geometry.grid_shape(*image_size)),
+        "unseen_margin": list(geometry.unseen_margin(*image_size)),
+    }
+
+
+def _format(request, artefact):
+    typed = artefact.format.typed_input
+    return {
+        "path": artefact.path,
+        "input_size": list(artefact.image_size),
+        "input_dtype": request.input_type if typed else "float32",
+        **_grid(request.model, artefact.image_size),
     }
 
 

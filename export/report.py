@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from .verify import Verification
+from .verification import Verification
 
 
 def format_table(
@@ -15,11 +15,18 @@ def format_table(
         sizes: Bytes of each artefact.
 
     Returns:
-        Lines of text. Errors of (patch) logits are in units of the largest
-        patch logit, of additivity in units of the largest logit.
+        Lines of text. Milliseconds are those of an image on all cores; errors
+        of (patch) logits are in units of the largest patch logit, of
+        additivity in units of the largest logit; decisions and patches are
+        shares that agree with the model; maps are correlations of contrast
+        maps with the model's, median and 5th percentile.
     """
-    header = ("artefact", "MB", "logits", "patch logits", "additivity")
-    rows = [(*header, "decisions", "")]
+    rows = [
+        (
+            *("artefact", "MB", "ms", "logits", "patch logits", "additivity"),
+            *("decisions", "patches", "maps", "worst 5 %", ""),
+        )
+    ]
     problems = []
     for v in verifications:
         patch_unit = v.largest_patch_logit or 1.0
@@ -27,10 +34,14 @@ def format_table(
             (
                 v.artefact,
                 f"{sizes[v.artefact] / 1e6:.2f}",
+                _number(v.milliseconds, ".1f"),
                 f"{v.logits_error / patch_unit:.1e}",
                 f"{v.patch_logits_error / patch_unit:.1e}",
                 f"{v.additivity_error / (v.largest_logit or 1.0):.1e}",
                 f"{v.decision_agreement:.1%}",
+                _number(v.patch_agreement, ".1%"),
+                _number(v.contrast_correlation, ".4f"),
+                _number(v.contrast_correlation_p5, ".4f"),
                 "ok" if v.passed else "FAILED",
             )
         )
@@ -45,3 +56,7 @@ def format_table(
         for row in rows
     ]
     return "\n".join(lines + problems)
+
+
+def _number(value: float | None, spec: str) -> str:
+    return "-" if value is None else format(value, spec)

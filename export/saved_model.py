@@ -1,48 +1,56 @@
 """How is a model written as a SavedModel, and how is that file run?"""
 
 import pathlib
+import time
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from bagnet_tf.model_info import ModelInfo
-
+from .request import Request
 from .signatures import (
     IMAGE_BYTES,
+    PATCH_LOGITS,
     InferenceGraph,
     ReusableModel,
     saved_model_signatures,
 )
 
 
-def write_saved_model(
-    model: keras.Model, info: ModelInfo, path: pathlib.Path
-) -> None:
+def write_saved_model(request: Request, path: pathlib.Path) -> None:
     """Writes a SavedModel: signatures, and a trainable callable object.
 
     Args:
-        model: A BagNet with a classifier and `include_preprocessing`.
-        info: Its head, and the size to which encoded photos are brought.
+        request: The model, the precision of its convolutions, and the size to
+            which encoded photos are brought.
         path: The folder to write.
 
     Raises:
-        ValueError: If `model` is no such BagNet.
+        ValueError: If the model has no classifier or does not normalise.
     """
-    graph = InferenceGraph(model, info.head)
+    graph = request.graph
+    if request.precision != "float32":
+        graph = InferenceGraph(
+            request.model, request.info.head, request.precision
+        )
     tf.saved_model.save(
         ReusableModel(graph),
         str(path),
-        signatures=saved_model_signatures(graph, info.image_size),
+        signatures=saved_model_signatures(graph, request.info.image_size),
     )
 
 
 class SavedModelRunner:
-    """A written SavedModel, reloaded by TensorFlow alone."""
+    """A written SavedModel, reloaded by TensorFlow alone.
+
+    Attributes:
+        seconds: How long the signature `patch_logits` took for each image, of
+            a batch.
+    """
 
     def __init__(self, path: pathlib.Path):
         """Loads the folder `path`."""
         self._loaded = tf.saved_model.load(str(path))
+        self.seconds = []
 
     def __call__(
         self, images: np.ndarray, class_ids: np.ndarray
@@ -70,10 +78,13 @@ class SavedModelRunner:
         if IMAGE_BYTES in signatures:
             encoded = [tf.io.encode_png(one).numpy() for one in images]
             inputs[IMAGE_BYTES] = {"image_bytes": tf.constant(encoded)}
-        outputs = {
-            f"{signature}.{name}": value.numpy()
-            for signature, arguments in inputs.items()
-            for name, value in signatures[signature](**arguments).items()
-        }
+        outputs = {}
+        for signature, arguments in inputs.items():
+            start = time.perf_counter()
+            for name, value in signatures[signature](**arguments).items():
+                outputs[f"{signature}.{name}"] = value.numpy()
+            if signature == PATCH_LOGITS:
+                seconds = (time.perf_counter() - start) / len(images)
+                self.seconds.extend([seconds] * len(images))
         logits = self._loaded(image, training=False)
         return {**outputs, "__call__.logits": logits.numpy()}

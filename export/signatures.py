@@ -16,7 +16,8 @@ from bagnet_tf.architecture import (
 from bagnet_tf.evidence import patch_logits_model
 from bagnet_tf.heads import check_head
 from bagnet_tf.inference import inference_model
-from bagnet_tf.preprocessing import decode_image, evaluation_image
+
+from .encoded_images import images_decoder
 
 # Not "serve": with a signature of that name the LiteRT converter drops the
 # others.
@@ -51,19 +52,26 @@ class InferenceGraph:
             takes any size.
     """
 
-    def __init__(self, model: keras.Model, head: str = "softmax"):
+    def __init__(
+        self,
+        model: keras.Model,
+        head: str = "softmax",
+        precision: str = "float32",
+    ):
         """Folds a model and takes it apart.
 
         Args:
             model: A BagNet with a classifier and `include_preprocessing`.
             head: One of `bagnet_tf.heads.HEADS`.
+            precision: That of the convolutions, as in
+                `bagnet_tf.inference_model`.
 
         Raises:
-            ValueError: If `model` or `head` is anything else.
+            ValueError: If one of them is anything else.
         """
         check_head(head)
         self.head = head
-        self.network = inference_model(model)
+        self.network = inference_model(model, precision)
         if NORMALIZATION_LAYER not in [layer.name for layer in model.layers]:
             raise ValueError(
                 "model must normalise its input itself "
@@ -184,7 +192,8 @@ def saved_model_signatures(
           (batch, rows, cols, classes).
         - `image_bytes`: `image_bytes`, encoded JPEG, PNG, GIF or BMP files,
           string (batch,) -> the same and the decoded `image`, uint8
-          (batch, *image_size, channels). Missing in a model of neither one
+          (batch, *image_size, channels). Photos must be upright: EXIF
+          orientation is not looked at. Missing in a model of neither one
           channel (grey) nor three (RGB): no photo has its channels.
         - `class_evidence`: `image` and `class_ids`, int32 (batch, k) ->
           `class_evidence` (batch, rows, cols, k), the patch logits of these
@@ -211,16 +220,19 @@ def saved_model_signatures(
 
 
 def litert_signatures(
-    graph: InferenceGraph, image_size: tuple[int, int]
+    graph: InferenceGraph,
+    image_size: tuple[int, int],
+    input_type: str = "float32",
 ) -> dict:
     """The signatures of a LiteRT file: one image of one size.
 
     Args:
         graph: The parts of the model.
         image_size: (height, width) of the input, pixels.
+        input_type: Of the input, `"float32"` or `"uint8"`.
 
     Returns:
-        Concrete functions by signature name; `image` is float32
+        Concrete functions by signature name; `image` is
         (1, *image_size, channels), RGB 0-255 or what else the model takes:
 
         - `serving_default`: `image` -> `logits` (1, classes).
@@ -228,14 +240,17 @@ def litert_signatures(
           (1, rows, cols, classes).
     """
     channels = graph.image_spec.shape[-1]
-    image = tf.TensorSpec((1, *image_size, channels), tf.float32, name="image")
+    image = tf.TensorSpec((1, *image_size, channels), input_type, name="image")
+
+    def predict(image):
+        outputs = graph.predict(tf.cast(image, tf.float32))
+        return _without(outputs, "probabilities")
+
     return {
         SERVING_DEFAULT: _trace(
-            lambda image: {"logits": graph.predict(image)["logits"]}, image
+            lambda image: _without(predict(image), "patch_logits"), image
         ),
-        PATCH_LOGITS: _trace(
-            lambda image: _without(graph.predict(image), "probabilities"), image
-        ),
+        PATCH_LOGITS: _trace(predict, image),
     }
 
 
@@ -249,19 +264,10 @@ def _without(outputs: dict, name: str) -> dict:
 
 
 def _bytes_predictor(graph, image_size):
-    channels = graph.image_spec.shape[-1]
-
-    def decode(encoded):
-        return evaluation_image(decode_image(encoded, channels), image_size)
+    decode = images_decoder(image_size, graph.image_spec.shape[-1])
 
     def predict_bytes(image_bytes):
-        image = tf.map_fn(
-            decode,
-            image_bytes,
-            fn_output_signature=tf.TensorSpec(
-                (*image_size, channels), tf.uint8
-            ),
-        )
+        image = decode(image_bytes)
         return {**graph.predict(tf.cast(image, tf.float32)), "image": image}
 
     return predict_bytes

@@ -14,11 +14,17 @@ from PIL import Image
 import bagnet_tf
 from bagnet_tf.preprocessing import evaluation_transform
 from export import main
-from export.exporter import FORMATS, export_model
-from export.images import verification_images
+from export.exporter import export_model
+from export.images import real_images
 from export.saved_model import SavedModelRunner, write_saved_model
-from export.verify import verify
-from tests.export_helpers import SIZE, info_of, random_images, tiny_model
+from export.verification import verify
+from tests.export_helpers import (
+    SIZE,
+    info_of,
+    random_images,
+    request,
+    tiny_model,
+)
 
 
 def _sigmoid(logits):
@@ -43,7 +49,9 @@ class SavedModelTest(parameterized.TestCase):
     def _outputs(self, classes, channels, head):
         """What a written model says of two images, and what it should."""
         model = _model(classes, channels)
-        write_saved_model(model, info_of(classes, head=head), self.path)
+        write_saved_model(
+            request(model, info_of(classes, head=head)), self.path
+        )
         images = random_images(2, SIZE, channels)
         class_ids = np.zeros((2, 1), np.int32)
         outputs = SavedModelRunner(self.path)(images, class_ids)
@@ -83,7 +91,7 @@ class SavedModelTest(parameterized.TestCase):
 
     def test_encoded_photos_become_grey(self):
         model = _model(3, 1)
-        write_saved_model(model, info_of(3), self.path)
+        write_saved_model(request(model, info_of(3)), self.path)
         photo = random_images(1, (60, 50))[0]
         stream = io.BytesIO()
         Image.fromarray(photo).save(stream, "PNG")
@@ -113,11 +121,10 @@ class ExportModelTest(parameterized.TestCase):
         folder = self.enterContext(tempfile.TemporaryDirectory())
         output = pathlib.Path(folder, "exported")
         result = export_model(
-            _model(classes, channels),
-            info_of(classes, head=head),
+            request(_model(classes, channels), info_of(classes, head=head)),
             output,
-            list(FORMATS),
-            [random_images(2, SIZE, channels)],
+            ["saved_model", "litert"],
+            lambda size: [random_images(2, size, channels)],
         )
         self.assertTrue(result.passed)
         metadata = json.loads((output / "metadata.json").read_text())
@@ -167,8 +174,8 @@ class VerificationImagesTest(parameterized.TestCase):
     def test_grey_images_for_grey_models(self):
         grey, colours = (
             next(
-                verification_images(
-                    "glyphs", "validation[:4]", None, 4, (64, 64), channels
+                real_images("glyphs", "validation[:4]", None, 4, channels)(
+                    (64, 64)
                 )
             )
             for channels in (1, 3)
@@ -180,7 +187,7 @@ class VerificationImagesTest(parameterized.TestCase):
 
     def test_images_of_other_channels_come_from_a_folder(self):
         with self.assertRaisesRegex(ValueError, r"'glyphs'; folders of \.npy"):
-            verification_images("glyphs", "validation", None, 4, (64, 64), 5)
+            real_images("glyphs", "validation", None, 4, 5)
 
 
 class CommandTest(absltest.TestCase):

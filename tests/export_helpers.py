@@ -12,6 +12,7 @@ import bagnet_tf
 from bagnet_tf import Architecture, Stage
 from bagnet_tf.model_info import ModelInfo, numbered_labels
 from export.litert import write_litert
+from export.request import Request
 
 # Two blocks: exported in a second, where a whole variant takes ten.
 TINY = Architecture("tiny", (Stage((3,), 4, 2), Stage((1,), 4, 2)))
@@ -55,6 +56,18 @@ def info_of(
     return ModelInfo(size, numbered_labels(classes), head=head)
 
 
+def request(
+    model: keras.Model | None = None,
+    info: ModelInfo | None = None,
+    seed: int = 0,
+    **kwargs,
+) -> Request:
+    """A request for files of a model, by default a tiny one."""
+    if model is None:
+        model = tiny_model(seed)
+    return Request(model, info or info_of(), **kwargs)
+
+
 def random_images(
     num_images: int, size: tuple[int, int], channels: int = 3
 ) -> np.ndarray:
@@ -64,9 +77,9 @@ def random_images(
     return generator.integers(0, 256, shape, dtype=np.uint8)
 
 
-def batches() -> list[np.ndarray]:
+def batches(size: tuple[int, int] = SIZE) -> list[np.ndarray]:
     """Five images in two batches."""
-    return [random_images(3, SIZE), random_images(2, SIZE)]
+    return [random_images(3, size), random_images(2, size)]
 
 
 @functools.cache
@@ -74,5 +87,5 @@ def tiny_tflite(seed: int = 0) -> bytes:
     """The LiteRT file of a tiny model; once, for a conversion takes seconds."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "model.tflite")
-        write_litert(tiny_model(seed), info_of(), path)
+        write_litert(request(seed=seed), path)
         return path.read_bytes()

@@ -18,6 +18,7 @@ from tests.export_helpers import (
     info_of,
     random_images,
     randomized,
+    request,
     shallow,
     tiny_model,
 )
@@ -34,7 +35,7 @@ class SavedModelTest(parameterized.TestCase):
         cls.model = tiny_model()
         folder = cls.enterClassContext(tempfile.TemporaryDirectory())
         cls.path = str(pathlib.Path(folder) / "1")
-        write_saved_model(cls.model, info_of(), pathlib.Path(cls.path))
+        write_saved_model(request(cls.model), pathlib.Path(cls.path))
         cls.loaded = tf.saved_model.load(cls.path)
         cls.images = random_images(3, SIZE)
         network = bagnet_tf.patch_logits_model(cls.model)
@@ -213,7 +214,7 @@ class LiteRTTest(parameterized.TestCase):
         size = (49, 42)
         folder = self.enterContext(tempfile.TemporaryDirectory())
         path = pathlib.Path(folder) / "model.tflite"
-        write_litert(model, info_of(size=size), path)
+        write_litert(request(model, info_of(size=size)), path)
         images = random_images(2, size)
         outputs = LiteRTRunner(path)(images, np.zeros((2, 1), np.int32))
         network = bagnet_tf.patch_logits_model(model)
@@ -236,7 +237,7 @@ class LiteRTTest(parameterized.TestCase):
     def test_signatures_take_one_float_image(self):
         folder = self.enterContext(tempfile.TemporaryDirectory())
         path = pathlib.Path(folder) / "model.tflite"
-        write_litert(tiny_model(), info_of(), path)
+        write_litert(request(), path)
         interpreter = Interpreter(str(path))
         self.assertEqual(
             interpreter.get_signature_list(),

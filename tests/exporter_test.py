@@ -1,5 +1,6 @@
 """An export is whole, and equal to the model, or it is not there."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -14,13 +15,14 @@ from absl.testing import absltest, parameterized
 
 from bagnet_tf.model_info import ModelInfo
 from export import exporter, main
-from export.exporter import FORMATS, export_model
-from export.litert import LiteRTRunner
+from export.exporter import export_model
+from export.formats import FORMATS, check_formats
 from export.report import format_table
 from tests.export_helpers import (
     CLASSES,
     SIZE,
     batches,
+    request,
     tiny_model,
     tiny_tflite,
 )
@@ -33,11 +35,11 @@ _INFO = ModelInfo(SIZE, _LABELS, {"top1": 0.5})
 def _writes(content: bytes):
     """Lets the LiteRT format write `content`, whatever the model is."""
 
-    def write(model, info, path):
+    def write(request, path):
         path.parent.mkdir()
         path.write_bytes(content)
 
-    kind = exporter.Format("litert/model.tflite", write, LiteRTRunner)
+    kind = dataclasses.replace(FORMATS["litert"], write=write)
     return mock.patch.dict(FORMATS, {"litert": kind})
 
 
@@ -57,17 +59,19 @@ class ExportModelTest(TemporaryFolderTest):
         """Exports the model where the LiteRT writer writes `content`."""
         with _writes(content):
             return export_model(
-                tiny_model(),
-                _INFO,
+                request(info=_INFO),
                 self.output,
                 ["litert"],
-                batches(),
-                overwrite,
+                batches,
+                overwrite=overwrite,
             )
 
     def test_whole_export(self):
         result = export_model(
-            tiny_model(), _INFO, self.output, list(FORMATS), batches()
+            request(info=_INFO),
+            self.output,
+            ["saved_model", "litert"],
+            batches,
         )
         self.assertTrue(result.passed)
         self.assertEqual(self.names(), ["exported"])
@@ -120,13 +124,14 @@ class ExportModelTest(TemporaryFolderTest):
     def test_another_models_saved_model_fails(self):
         kind = FORMATS["saved_model"]
 
-        def write(model, info, path):
-            kind.write(tiny_model(classes=CLASSES + 1), info, path)
+        def write(wanted, path):
+            another = tiny_model(classes=CLASSES + 1)
+            kind.write(dataclasses.replace(wanted, model=another), path)
 
-        changed = exporter.Format(kind.path, write, kind.open)
+        changed = dataclasses.replace(kind, write=write)
         with mock.patch.dict(FORMATS, {"saved_model": changed}):
             result = export_model(
-                tiny_model(), _INFO, self.output, ["saved_model"], batches()
+                request(info=_INFO), self.output, ["saved_model"], batches
             )
         self.assertFalse(result.passed)
         self.assertEqual(result.verifications[0].logits_error, np.inf)
@@ -163,17 +168,16 @@ class ExportModelTest(TemporaryFolderTest):
         self.output.mkdir()
         (self.output / "thesis.txt").touch()
         with self.assertRaisesRegex(ValueError, "must be an earlier export"):
-            exporter.check_request(self.output, ["litert"], overwrite=True)
+            exporter.check_output(self.output, overwrite=True)
         self.assertTrue((self.output / "thesis.txt").exists())
 
     def test_an_error_while_writing_leaves_nothing(self):
         with self.assertRaisesRegex(ValueError, "include_preprocessing=True"):
             export_model(
-                tiny_model(include_preprocessing=False),
-                _INFO,
+                request(tiny_model(include_preprocessing=False), _INFO),
                 self.output,
                 ["litert"],
-                batches(),
+                batches,
             )
         self.assertEqual(self.names(), [])
 
@@ -181,7 +185,7 @@ class ExportModelTest(TemporaryFolderTest):
     def test_unknown_format(self, formats):
         formats = formats.split(",") if formats else []
         with self.assertRaisesRegex(ValueError, "saved_model, litert"):
-            exporter.check_request(self.output, formats, overwrite=False)
+            check_formats(formats)
 
 
 class CommandTest(TemporaryFolderTest):
@@ -243,7 +247,7 @@ class CommandTest(TemporaryFolderTest):
     @parameterized.parameters(
         ({"labels": "missing.txt"}, "labels must be a text file"),
         ({"model": "missing.keras"}, "existing .keras file"),
-        ({"formats": "onnx"}, "saved_model, litert"),
+        ({"formats": "torch"}, "saved_model, litert"),
         ({"image_size": 4}, "image_size must"),
         ({"num_verification_images": 4}, "must be at most 3"),
     )

@@ -6,9 +6,9 @@ import tempfile
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from export.images import verification_images
+from export.images import real_images
 from export.litert import LiteRTRunner
-from export.verify import verify
+from export.verification import verify
 from tests.export_helpers import CLASSES, batches, tiny_model, tiny_tflite
 
 
@@ -95,7 +95,7 @@ class VerifyTest(parameterized.TestCase):
 class VerificationImagesTest(absltest.TestCase):
     def test_glyphs_come_at_the_models_size(self):
         batches = list(
-            verification_images("glyphs", "validation[:11]", None, 11, (40, 56))
+            real_images("glyphs", "validation[:11]", None, 11)((40, 56))
         )
         self.assertEqual([len(batch) for batch in batches], [8, 3])
         for batch in batches:
@@ -104,11 +104,11 @@ class VerificationImagesTest(absltest.TestCase):
 
     def test_fewer_images_than_asked(self):
         with self.assertRaisesRegex(ValueError, "must be at most 5"):
-            verification_images("glyphs", "validation[:5]", None, 6, (64, 64))
+            real_images("glyphs", "validation[:5]", None, 6)
 
     def test_no_images(self):
         with self.assertRaisesRegex(ValueError, "at least 1"):
-            verification_images("glyphs", "validation", None, 0, (64, 64))
+            real_images("glyphs", "validation", None, 0)
 
     def test_corrupt_image_is_named(self):
         folder = self.enterContext(tempfile.TemporaryDirectory())
@@ -116,11 +116,9 @@ class VerificationImagesTest(absltest.TestCase):
             path = pathlib.Path(folder, "train", name)
             path.parent.mkdir(parents=True)
             path.write_bytes(b"no image")
-        images = verification_images(
-            f"folder:{folder}", "train", None, 2, (64, 64)
-        )
+        images = real_images(f"folder:{folder}", "train", None, 2)
         with self.assertRaisesRegex(ValueError, r"[12]\.png"):
-            next(images)
+            next(images((64, 64)))
 
 
 if __name__ == "__main__":

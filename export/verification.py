@@ -13,17 +13,45 @@ import numpy as np
 from bagnet_tf.evidence import patch_logits_model
 from bagnet_tf.heads import probabilities_of
 
-# Largest errors allowed, float32. Logits, patch logits and class evidence: in
-# units of the largest patch logit; additivity: of the largest logit.
-AGREEMENT_TOLERANCE = 1e-4
-ADDITIVITY_TOLERANCE = 1e-5
-PROBABILITY_TOLERANCE = 1e-5
+from .fidelity import (
+    contrast_maps,
+    decisions,
+    map_correlations,
+    patch_agreement,
+)
 
 _CLASSES_ASKED = 3
 
 # Runs one file on (images uint8, class_ids int32); outputs by
-# `signature.output`.
+# `signature.output`. Its list `seconds`, if it has one, gains for each image
+# how long the signature `patch_logits` took.
 Runner = Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tolerance:
+    """How far a file may be from the model.
+
+    Attributes:
+        agreement: Largest error of logits, patch logits and class evidence, in
+            units of the largest patch logit; None where rounding moves them
+            all and only what a person would notice counts.
+        additivity: Largest |mean of patch logits - logit|, in units of the
+            largest logit; None likewise.
+        probabilities: Their largest error against the head applied to the
+            logits beside them.
+        decision_agreement: Least share of images with the model's decision.
+        contrast_correlation: Least median correlation of contrast maps.
+    """
+
+    agreement: float | None = 1e-4
+    additivity: float | None = 1e-5
+    probabilities: float = 1e-5
+    decision_agreement: float = 0.0
+    contrast_correlation: float = -1.0
+
+
+EXACT = Tolerance()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +70,15 @@ class Verification:
         additivity_error: Largest |mean of patch logits - logit|, logits.
         decision_agreement: Share of images with the model's decision: its
             best class or, of a sigmoid head, all classes with logits above 0.
+        patch_agreement: Share of patches that speak for the class that they
+            speak for in the model.
+        contrast_correlation: Of the contrast maps (best class minus second)
+            of file and model: the median over the images; None if the maps
+            have a single patch, or the file has none.
+        contrast_correlation_p5: Likewise the 5th percentile.
+        milliseconds: Median time of an image, patch logits included; None if
+            the runner took no times.
+        tolerance: What is allowed.
         problem: Why the file could not be run, if so.
     """
 
@@ -52,6 +89,11 @@ class Verification:
     errors: Mapping[str, float]
     additivity_error: float
     decision_agreement: float
+    patch_agreement: float | None
+    contrast_correlation: float | None
+    contrast_correlation_p5: float | None
+    milliseconds: float | None
+    tolerance: Tolerance = EXACT
     problem: str | None = None
 
     @property
@@ -66,17 +108,26 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """Whether every error is within its tolerance."""
+        """Whether every number is within its tolerance."""
         if self.problem is not None or self.num_images == 0:
             return False
-        tolerances = {"image": 0, "probabilities": PROBABILITY_TOLERANCE}
-        agreement = AGREEMENT_TOLERANCE * self.largest_patch_logit
+        allowed = self.tolerance
+        agreement = _limit(allowed.agreement, self.largest_patch_logit)
+        limits = {"image": 0, "probabilities": allowed.probabilities}
+        correlation = self.contrast_correlation
         # Written so that NaN fails.
-        return self.additivity_error <= (
-            ADDITIVITY_TOLERANCE * self.largest_logit
-        ) and all(
-            error <= tolerances.get(output.split(".")[1], agreement)
-            for output, error in self.errors.items()
+        return (
+            self.additivity_error
+            <= _limit(allowed.additivity, self.largest_logit)
+            and all(
+                error <= limits.get(output.split(".")[1], agreement)
+                for output, error in self.errors.items()
+            )
+            and self.decision_agreement >= allowed.decision_agreement
+            and (
+                correlation is None
+                or correlation >= allowed.contrast_correlation
+            )
         )
 
     def to_json(self) -> dict:
@@ -93,6 +144,7 @@ def verify(
     openers: Mapping[str, Callable[[], Runner]],
     batches: Iterable[np.ndarray],
     head: str = "softmax",
+    tolerances: Mapping[str, Tolerance] | None = None,
 ) -> list[Verification]:
     """Compares written files with the model that they were made of.
 
@@ -101,14 +153,17 @@ def verify(
         openers: By artefact, what loads it and returns its runner.
         batches: Images, uint8 (batch, height, width, channels).
         head: What the logits mean, one of `bagnet_tf.heads.HEADS`.
+        tolerances: By artefact, what is allowed; `EXACT` where not given.
 
     Returns:
         A `Verification` for each artefact. One that cannot be loaded or run
         has a `problem`.
     """
     network = patch_logits_model(model)
+    tolerances = tolerances or {}
     comparisons = [
-        _Comparison(name, open, head) for name, open in openers.items()
+        _Comparison(name, open, head, tolerances.get(name, EXACT))
+        for name, open in openers.items()
     ]
     for images in batches:
         expected = network.predict_on_batch(images.astype(np.float32))
@@ -121,16 +176,23 @@ class _Comparison:
     """Adds up the differences of one file, batch by batch."""
 
     def __init__(
-        self, artefact: str, open_runner: Callable[[], Runner], head: str
+        self,
+        artefact: str,
+        open_runner: Callable[[], Runner],
+        head: str,
+        tolerance: Tolerance,
     ):
         self._artefact = artefact
         self._head = head
+        self._tolerance = tolerance
         self._problem = None
         self._runner = self._attempt(open_runner)
         self._num_images = self._agreeing = 0
         self._largest = {"logits": 0.0, "patch_logits": 0.0}
         self._errors = {}
         self._additivity_error = 0.0
+        self._patch_agreements = []
+        self._correlations = []
 
     def add(self, images, expected) -> None:
         """Compares one batch with the model's outputs for it."""
@@ -146,6 +208,9 @@ class _Comparison:
 
     def result(self) -> Verification:
         """What was found in all batches."""
+        correlations = np.array(self._correlations)
+        correlations = correlations[~np.isnan(correlations)]
+        seconds = getattr(self._runner, "seconds", ())
         return Verification(
             artefact=self._artefact,
             num_images=self._num_images,
@@ -154,6 +219,11 @@ class _Comparison:
             errors=dict(self._errors),
             additivity_error=self._additivity_error,
             decision_agreement=self._agreeing / max(self._num_images, 1),
+            patch_agreement=_statistic(np.mean, self._patch_agreements),
+            contrast_correlation=_statistic(np.median, correlations),
+            contrast_correlation_p5=_statistic(_percentile_5, correlations),
+            milliseconds=_statistic(np.median, np.multiply(1e3, seconds)),
+            tolerance=self._tolerance,
             problem=self._problem,
         )
 
@@ -177,16 +247,22 @@ class _Comparison:
                 self._additivity_error = _larger(
                     self._additivity_error, _difference(mean, beside)
                 )
-        agreeing = self._decisions(
-            outputs["serving_default.logits"]
-        ) == self._decisions(expected["logits"])
+        agreeing = decisions(
+            outputs["serving_default.logits"], self._head
+        ) == decisions(expected["logits"], self._head)
         self._agreeing += int(agreeing.all(axis=-1).sum())
+        if (maps := outputs.get("patch_logits.patch_logits")) is not None:
+            self._compare_maps(maps, expected)
 
-    def _decisions(self, logits):
-        """What compares equal where the decisions are, (batch, n)."""
-        if self._head == "sigmoid":
-            return logits > 0
-        return logits.argmax(axis=-1, keepdims=True)
+    def _compare_maps(self, maps, expected) -> None:
+        self._patch_agreements.extend(
+            patch_agreement(maps, expected["patch_logits"], self._head)
+        )
+        contrasts = (
+            contrast_maps(values, expected["logits"])
+            for values in (maps, expected["patch_logits"])
+        )
+        self._correlations.extend(map_correlations(*contrasts))
 
     def _attempt(self, function, *arguments):
         try:
@@ -194,6 +270,18 @@ class _Comparison:
         except Exception as error:  # Each runtime has errors of its own.
             lines = str(error).strip().splitlines() or [""]
             self._problem = f"{type(error).__name__}: {lines[0]}"
+
+
+def _limit(share: float | None, unit: float) -> float:
+    return float("inf") if share is None else share * unit
+
+
+def _statistic(function, values) -> float | None:
+    return float(function(values)) if len(values) else None
+
+
+def _percentile_5(values):
+    return np.percentile(values, 5)
 
 
 def _difference(value, wanted) -> float:

@@ -1,0 +1,179 @@
+"""Which kinds of files can a model be exported to?"""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from .litert import LiteRTRunner, write_litert
+from .request import Request
+from .saved_model import SavedModelRunner, write_saved_model
+from .verification import EXACT, Runner, Tolerance
+from .versions import SAVED_MODEL
+
+# Of files whose rounding moves every number a little, though pooling and
+# classifier are float32: the decisions and the maps must be the model's. Not
+# stricter, because how often a network is undecided is its own affair.
+ROUNDED = Tolerance(
+    agreement=None,
+    additivity=1e-4,
+    decision_agreement=0.9,
+    contrast_correlation=0.9,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """One kind of file.
+
+    Attributes:
+        path: The file or folder, relative to the export.
+        write: Called with the request and the absolute path.
+        open: Called with the absolute path; gives a runner for `verify`.
+        tolerance: Called with the request: how far the file may be from the
+            model.
+        fixed_size: Whether it takes images of one size only, so that further
+            sizes need files of their own.
+        typed_input: Whether `Request.input_type` says what it takes.
+        calibrated: Whether it needs `Request.calibration`.
+    """
+
+    path: str
+    write: Callable[[Request, pathlib.Path], None]
+    open: Callable[[pathlib.Path], Runner]
+    tolerance: Callable[[Request], Tolerance] = lambda request: EXACT
+    fixed_size: bool = False
+    typed_input: bool = False
+    calibrated: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Kit:
+    """A folder made of verified files, for those who serve or host them.
+
+    Attributes:
+        needs: It needs at least one of these formats.
+        write: Called with the export's folder, what will be its metadata
+            (without the hashes of files), and a few real images, uint8
+            (batch, height, width, channels).
+    """
+
+    needs: Sequence[str]
+    write: Callable[[pathlib.Path, Mapping, np.ndarray], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Artefact:
+    """One file of an export that is being made.
+
+    Attributes:
+        name: That of its format, with `_HxW` if it is one of further sizes.
+        path: The file or folder, relative to the export.
+        image_size: (height, width) on which it is verified, pixels.
+        format: What it is.
+    """
+
+    name: str
+    path: str
+    image_size: tuple[int, int]
+    format: Format
+
+
+FORMATS: Mapping[str, Format] = {
+    "saved_model": Format(
+        SAVED_MODEL,
+        write_saved_model,
+        SavedModelRunner,
+        lambda request: EXACT if request.precision == "float32" else ROUNDED,
+    ),
+    "litert": Format(
+        "litert/model.tflite",
+        write_litert,
+        LiteRTRunner,
+        fixed_size=True,
+        typed_input=True,
+    ),
+}
+
+KITS: Mapping[str, Kit] = {}
+
+
+def check_formats(
+    names: Sequence[str],
+    further_sizes: Sequence = (),
+    has_calibration: bool = True,
+) -> None:
+    """Refuses what cannot be exported together.
+
+    Args:
+        names: Keys of `FORMATS` and `KITS`.
+        further_sizes: Sizes beside the model's own.
+        has_calibration: Whether there are images to calibrate on.
+
+    Raises:
+        ValueError: If there are none, or one is unknown or lacks what it
+            needs, or nothing comes in further sizes.
+    """
+    known = (*FORMATS, *KITS)
+    if not names or any(name not in known for name in names):
+        raise ValueError(
+            f"formats must be some of {', '.join(known)}. "
+            f"Received: formats={','.join(names)}"
+        )
+    for name in names:
+        kit = KITS.get(name)
+        if kit is not None and not set(kit.needs) & set(names):
+            raise ValueError(
+                f"formats must have one of {', '.join(kit.needs)} beside "
+                f"{name}. Received: formats={','.join(names)}"
+            )
+    if not has_calibration and any(
+        name in FORMATS and FORMATS[name].calibrated for name in names
+    ):
+        raise ValueError(
+            "calibration_dataset must be given for formats of 8-bit "
+            f"activations. Received: formats={','.join(names)} without it"
+        )
+    if further_sizes and not any(
+        name in FORMATS and FORMATS[name].fixed_size for name in names
+    ):
+        raise ValueError(
+            "sizes are for formats of a fixed size: one of "
+            f"{', '.join(n for n, f in FORMATS.items() if f.fixed_size)}. "
+            f"Received: formats={','.join(names)}"
+        )
+
+
+def artefacts(
+    names: Iterable[str],
+    image_size: tuple[int, int],
+    further_sizes: Iterable[tuple[int, int]] = (),
+) -> list[Artefact]:
+    """The files that formats stand for.
+
+    Args:
+        names: Keys of `FORMATS`; of `KITS`, which are no such files, too.
+        image_size: (height, width) of the model's input, pixels.
+        further_sizes: Others, for formats of a fixed size.
+
+    Returns:
+        One for each format, then those of further sizes.
+    """
+    found = {
+        name: Artefact(name, FORMATS[name].path, image_size, FORMATS[name])
+        for name in names
+        if name in FORMATS
+    }
+    for height, width in further_sizes:
+        ending = f"_{height}x{width}"
+        for kind in list(found.values()):
+            if kind.format.fixed_size and kind.name in FORMATS:
+                path = pathlib.PurePosixPath(kind.path)
+                found[kind.name + ending] = Artefact(
+                    kind.name + ending,
+                    str(path.with_stem(path.stem + ending)),
+                    (height, width),
+                    kind.format,
+                )
+    return list(found.values())

@@ -1,0 +1,62 @@
+"""What is exported, and how?"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable
+
+import keras
+import numpy as np
+
+from bagnet_tf.model_info import ModelInfo
+
+from .signatures import InferenceGraph
+
+PRECISIONS = ("float32", "bfloat16")
+INPUT_TYPES = ("float32", "uint8")
+
+# Batches of real images at a size (height, width), uint8
+# (batch, *size, channels).
+Images = Callable[[tuple[int, int]], Iterable[np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A model, and how its files are wanted.
+
+    Attributes:
+        model: A BagNet with a classifier and `include_preprocessing`.
+        info: Its input size, head, labels and metrics.
+        calibration: Images on which the ranges of 8-bit activations are
+            measured; only formats of 8-bit activations need it.
+        precision: Of the convolutions of a SavedModel's signatures, one of
+            `PRECISIONS`.
+        input_type: Of the input of LiteRT files, one of `INPUT_TYPES`.
+    """
+
+    model: keras.Model
+    info: ModelInfo
+    calibration: Images | None = None
+    precision: str = "float32"
+    input_type: str = "float32"
+
+    def __post_init__(self):
+        """Checks the choices."""
+        for name, accepted in (
+            ("precision", PRECISIONS),
+            ("input_type", INPUT_TYPES),
+        ):
+            if (value := getattr(self, name)) not in accepted:
+                raise ValueError(
+                    f"{name} must be one of {', '.join(accepted)}. "
+                    f"Received: {name}={value!r}"
+                )
+
+    @functools.cached_property
+    def graph(self) -> InferenceGraph:
+        """The folded model in float32, the start of every file."""
+        return InferenceGraph(self.model, self.info.head)
+
+    def at_size(self, image_size: tuple[int, int]) -> "Request":
+        """The same for images of another size (height, width), pixels."""
+        info = dataclasses.replace(self.info, image_size=image_size)
+        return dataclasses.replace(self, info=info)
