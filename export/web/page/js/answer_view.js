@@ -4,15 +4,15 @@ import { Combobox } from "./combobox.js";
 import { namedClasses, probabilitiesOf, ranked } from "./evidence.js";
 import { thresholdsOf } from "./metadata.js";
 import { percent, signed } from "./numbers.js";
+import { element } from "./page.js";
 import { PatchView } from "./patch_view.js";
 
 const NUM_CLASSES = 5;
 
 /** Verdict, classes to choose from, and the patch that is looked at. */
 export class AnswerView {
-  #root;
   #onChoice;
-  #patchView;
+  #patchView = new PatchView();
   #answer;
   #metadata;
   #order = [];
@@ -21,27 +21,23 @@ export class AnswerView {
   #pickers;
 
   /**
-   * @param {HTMLElement} root The section.
    * @param {function(object): void} onChoice Told what is chosen: `{classId,
    *     otherId, centred}`.
    */
-  constructor(root, onChoice) {
-    this.#root = root;
+  constructor(onChoice) {
     this.#onChoice = onChoice;
-    this.#patchView = new PatchView(root);
     const picker = (name, choose, optional) => new Combobox(
-      this.#find(`${name}-input`), this.#find(`${name}-list`), choose, optional,
+      element(`${name}-input`), element(`${name}-list`), choose, optional,
     );
     this.#pickers = [
       picker("class", (id) => this.#choose(id, this.#otherId), false),
       picker("other", (id) => this.#choose(this.#classId, id), true),
     ];
-    this.#find("other-clear").addEventListener("click", () => {
+    element("other-clear").addEventListener("click", () => {
       this.#choose(this.#classId, null);
-      this.#find("other-input").focus();
+      element("other-input").focus();
     });
-    // Beside the map, for it is the map that it changes.
-    document.getElementById("centred").addEventListener("input", () => {
+    element("centred").addEventListener("input", () => {
       this.#choose(this.#classId, this.#otherId);
     });
   }
@@ -60,11 +56,10 @@ export class AnswerView {
     this.#patchView.show(answer, grid, metadata.labels);
     this.#pickers.forEach((picker) => (picker.labels = metadata.labels));
     const several = metadata.labels.length > 1;
-    this.#find("other-choice").hidden = !several;
-    document.getElementById("centred-choice").hidden =
-      metadata.head !== "softmax" || !several;
+    element("other-choice").hidden = !several;
     const named = this.#tellVerdict();
-    this.#root.hidden = false;
+    element("answer").hidden = false;
+    element("patch-panel").hidden = false;
     this.#choose(named[0] ?? this.#order[0], null);
   }
 
@@ -73,13 +68,21 @@ export class AnswerView {
     const first = this.#order.slice(0, NUM_CLASSES);
     const chosen = [this.#classId, this.#otherId].filter((id) => id !== null);
     const classIds = [...new Set([...chosen, ...first])];
-    this.#patchView.look(cell, classIds, this.#centred);
+    this.#patchView.look(cell, classIds, this.#choice);
   }
 
-  get #centred() {
+  get #choice() {
+    return {
+      classId: this.#classId,
+      otherId: this.#otherId,
+      centred: this.#hasCentred && element("centred").checked,
+    };
+  }
+
+  /** A sigmoid head says of each class by itself whether it is there. */
+  get #hasCentred() {
     const { head, labels } = this.#metadata;
-    return head === "softmax" && labels.length > 1 &&
-      document.getElementById("centred").checked;
+    return head === "softmax" && labels.length > 1;
   }
 
   #choose(classId, otherId) {
@@ -88,11 +91,11 @@ export class AnswerView {
     this.#otherId = two ? otherId : null;
     this.#pickers[0].value = this.#classId;
     this.#pickers[1].value = this.#otherId;
-    this.#find("other-clear").hidden = !two;
+    element("other-clear").hidden = !two;
+    // In a difference it cancels.
+    element("centred-choice").hidden = !this.#hasCentred || two;
     this.#listClasses();
-    this.#onChoice({
-      classId, otherId: this.#otherId, centred: this.#centred,
-    });
+    this.#onChoice(this.#choice);
   }
 
   /** Writes what the model says; gives the classes that it names. */
@@ -113,8 +116,8 @@ export class AnswerView {
       detail = `${detail} probable, before ${words(
         named[0] === best ? second : best)}`;
     }
-    this.#find("verdict").textContent = title;
-    this.#find("verdict-detail").textContent = detail;
+    element("verdict-title").textContent = title;
+    element("verdict-detail").textContent = detail;
     return named;
   }
 
@@ -129,7 +132,7 @@ export class AnswerView {
       button.addEventListener("click", () => {
         this.#choose(id, this.#otherId);
         // The list was made anew: the focus stays where it was.
-        this.#find("classes").querySelector("[aria-pressed=true]").focus();
+        element("classes").querySelector("[aria-pressed=true]").focus();
       });
       const name = document.createElement("span");
       name.textContent = labels[id];
@@ -142,10 +145,6 @@ export class AnswerView {
       item.append(button);
       return item;
     });
-    this.#find("classes").replaceChildren(...items);
-  }
-
-  #find(id) {
-    return this.#root.querySelector(`#${id}`);
+    element("classes").replaceChildren(...items);
   }
 }

@@ -84,29 +84,41 @@ export function checkAnswer({ logits, patchLogits, gridShape, numClasses }) {
 }
 
 /**
- * The evidence of each patch for a class.
+ * What one patch says for a class.
  *
  * @param {object} answer See above.
+ * @param {number} cell Of the patch.
  * @param {number} classId Of the class.
  * @param {boolean} centred Whether to take away the mean over all classes:
  *     what all classes share changes no decision of a softmax head.
+ * @return {number} Logits.
+ */
+export function evidenceOf(answer, cell, classId, centred) {
+  const { patchLogits, numClasses } = answer;
+  const at = cell * numClasses;
+  if (!centred) {
+    return patchLogits[at + classId];
+  }
+  let total = 0;
+  for (let id = 0; id < numClasses; id++) {
+    total += patchLogits[at + id];
+  }
+  return patchLogits[at + classId] - total / numClasses;
+}
+
+/**
+ * What each patch says for a class.
+ *
+ * @param {object} answer See above.
+ * @param {number} classId Of the class.
+ * @param {boolean} centred As for `evidenceOf`.
  * @return {Float64Array} The map; its mean is the (class-centred) logit.
  */
 export function evidenceMap(answer, classId, centred) {
-  const { patchLogits, numClasses } = answer;
-  const map = new Float64Array(patchLogits.length / numClasses);
-  for (let cell = 0; cell < map.length; cell++) {
-    const at = cell * numClasses;
-    map[cell] = patchLogits[at + classId];
-    if (centred) {
-      let total = 0;
-      for (let id = 0; id < numClasses; id++) {
-        total += patchLogits[at + id];
-      }
-      map[cell] -= total / numClasses;
-    }
-  }
-  return map;
+  const cells = answer.patchLogits.length / answer.numClasses;
+  return new Float64Array(cells).map((_, cell) =>
+    evidenceOf(answer, cell, classId, centred),
+  );
 }
 
 /**

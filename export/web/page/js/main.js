@@ -7,9 +7,8 @@ import { onDroppedPhoto } from "./drop.js";
 import { MapView } from "./map_view.js";
 import { readMetadata } from "./metadata.js";
 import { fileSize } from "./numbers.js";
+import { element } from "./page.js";
 import { Problem, inWords } from "./problem.js";
-
-const element = (id) => document.getElementById(id);
 
 const classifier = new Classifier();
 let metadata = null;
@@ -18,12 +17,8 @@ let opening = null; // Until the chosen model is ready, or has failed.
 let photo = null; // What was classified last: an image file.
 let turn = 0; // Counts what was asked for: late answers are not shown.
 
-const answerView = new AnswerView(element("answer"), (choice) => {
-  mapView.choose(choice);
-});
-const mapView = new MapView(element("shown"), (cell) => {
-  answerView.showPatch(cell);
-});
+const answerView = new AnswerView((choice) => mapView.choose(choice));
+const mapView = new MapView((cell) => answerView.showPatch(cell));
 
 async function start() {
   element("not-started").hidden = true;
@@ -37,15 +32,18 @@ async function start() {
   element("classes-count").textContent = metadata.labels.length;
   const { models } = metadata;
   element("model-choice").hidden = models.length === 1;
-  element("model").replaceChildren(...models.map(modelOption));
+  const sizes = new Set(models.map(({ inputSize }) => String(inputSize)));
+  element("model").replaceChildren(
+    ...models.map((model) => modelOption(model, sizes.size > 1)),
+  );
   connect();
   await openModel(models[0]);
 }
 
-function modelOption({ name, title, inputSize, bytes }) {
+function modelOption({ name, title, inputSize, bytes }, withSize) {
   const [height, width] = inputSize;
-  const words = `${title}, ${width} × ${height} pixels, ${fileSize(bytes)}`;
-  return new Option(words, name);
+  const size = withSize ? `${width} × ${height} pixels, ` : "";
+  return new Option(`${title}, ${size}${fileSize(bytes)}`, name);
 }
 
 /** What a person can do, once it is known that the page can work. */
@@ -121,8 +119,7 @@ function show(answer) {
   element("empty").hidden = true;
   mapView.show(answer, description, metadata);
   answerView.show(answer, mapView.grid, metadata);
-  const verdict = element("verdict").textContent;
-  say(`${verdict}. ${element("verdict-detail").textContent}`);
+  say(""); // The verdict speaks.
   showFacts(answer);
 }
 
@@ -151,6 +148,7 @@ function showProblem(error) {
   say("");
   element("problem").textContent = inWords(error);
   element("problem").hidden = false;
+  element("problem").scrollIntoView({ block: "nearest" });
 }
 
 start().catch(showProblem);

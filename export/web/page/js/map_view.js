@@ -10,6 +10,7 @@ import {
 } from "./evidence.js";
 import { gridOf } from "./geometry.js";
 import { signed } from "./numbers.js";
+import { element } from "./page.js";
 import { Stage } from "./stage.js";
 
 // The classes whose maps share one colour scale.
@@ -18,7 +19,6 @@ const NUM_BOXES = 4;
 
 /** The photo with the map of what is chosen. */
 export class MapView {
-  #root;
   #stage;
   #onCell;
   #answer;
@@ -26,19 +26,15 @@ export class MapView {
   #choice = { classId: 0, otherId: null, centred: true };
   #cell = 0;
 
-  /**
-   * @param {HTMLElement} root The figure.
-   * @param {function(number): void} onCell Told which patch is looked at.
-   */
-  constructor(root, onCell) {
-    this.#root = root;
+  /** @param {function(number): void} onCell Told which patch is looked at. */
+  constructor(onCell) {
     this.#onCell = onCell;
-    this.#stage = new Stage(this.#find("canvas"), (cell) => this.#look(cell));
-    this.#find("legend-bar").style.backgroundImage = cssGradient();
+    this.#stage = new Stage(element("canvas"), (cell) => this.#look(cell));
+    element("legend-bar").style.backgroundImage = cssGradient();
     for (const id of ["opacity", "boxes"]) {
-      this.#find(id).addEventListener("input", () => this.#draw());
+      element(id).addEventListener("input", () => this.#draw());
     }
-    new ResizeObserver(() => this.#draw()).observe(this.#find("canvas"));
+    new ResizeObserver(() => this.#draw()).observe(element("canvas"));
   }
 
   /**
@@ -53,7 +49,7 @@ export class MapView {
     this.#answer = answer;
     this.#metadata = metadata;
     this.grid = gridOf(answer, description, metadata.geometry);
-    this.#root.hidden = false;
+    element("shown").hidden = false;
   }
 
   /**
@@ -90,14 +86,13 @@ export class MapView {
     const { classId, otherId, centred } = this.#choice;
     const { labels } = this.#metadata;
     const [name, other] = [labels[classId], labels[otherId]];
-    const against = centred && otherId === null
-      ? ", compared with the mean of all classes" : "";
-    this.#find("caption").textContent = otherId === null
-      ? `Evidence for ${name}${against}: red for, blue against it.`
-      : `${name} − ${other}: red speaks for ${name}, blue for ${other}.`;
-    this.#find("legend-low").textContent = signed(-this.limit, 1);
-    this.#find("legend-high").textContent = signed(this.limit, 1);
-    this.#find("legend-bar").setAttribute(
+    const measure = centred ? ", compared with the mean of all classes" : "";
+    element("caption").textContent = otherId === null
+      ? `Red speaks for ${name}, blue against it${measure}.`
+      : `Red speaks for ${name}, blue for ${other}.`;
+    element("legend-low").textContent = signed(-this.limit, 1);
+    element("legend-high").textContent = signed(this.limit, 1);
+    element("legend-bar").setAttribute(
       "aria-label",
       `Colours from blue at ${signed(-this.limit, 1)} over white at 0 to red ` +
       `at ${signed(this.limit, 1)} logits per patch`,
@@ -114,20 +109,16 @@ export class MapView {
     if (!this.map) {
       return;
     }
-    const boxes = this.#find("boxes").checked
+    const boxes = element("boxes").checked
       ? strongestPatches(this.map, this.grid, NUM_BOXES) : [];
     this.#stage.draw({
       picture: this.#answer.picture,
       map: this.map,
       limit: this.limit,
-      opacity: this.#find("opacity").value / 100,
+      opacity: element("opacity").value / 100,
       grid: this.grid,
       cell: this.#cell,
       boxes,
     });
-  }
-
-  #find(id) {
-    return this.#root.querySelector(`#${id}`);
   }
 }

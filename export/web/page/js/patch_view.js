@@ -1,20 +1,15 @@
 /** What does one patch add to each class? */
 
-import { evidenceMap } from "./evidence.js";
+import { evidenceOf } from "./evidence.js";
 import { patchRect, placeOf } from "./geometry.js";
 import { signed } from "./numbers.js";
+import { element } from "./page.js";
 
 /** The enlarged patch and the table beside it. */
 export class PatchView {
-  #root;
   #answer;
   #grid;
   #labels;
-
-  /** @param {HTMLElement} root Where the patch's elements are. */
-  constructor(root) {
-    this.#root = root;
-  }
 
   /**
    * Takes a new answer.
@@ -33,30 +28,37 @@ export class PatchView {
    * Shows the patch of a cell.
    *
    * @param {number} cell Of the grid.
-   * @param {number[]} classIds For the table; the first one is chosen.
-   * @param {boolean} centred Whether evidence is minus the mean of all classes.
+   * @param {number[]} classIds For the table, those that are chosen first.
+   * @param {object} choice As for `MapView.choose`.
    */
-  look(cell, classIds, centred) {
+  look(cell, classIds, { classId, otherId, centred }) {
     const [row, col] = placeOf(this.#grid, cell);
     const rect = patchRect(this.#grid, cell);
     const cells = this.#grid.shape[0] * this.#grid.shape[1];
     const place = `row ${row + 1}, column ${col + 1}`;
-    this.#find("patch-heading").textContent = `Patch in ${place}`;
+    element("patch-heading").textContent = `Patch in ${place}`;
     this.#drawPixels(rect);
-    const evidence = classIds.map(
-      (id) => evidenceMap(this.#answer, id, centred)[cell],
+    const rows = classIds.map((id) => ({
+      name: this.#labels[id],
+      value: evidenceOf(this.#answer, cell, id, centred),
+      chosen: id === classId && otherId === null,
+    }));
+    if (otherId !== null) {
+      const name = `${this.#labels[classId]} − ${this.#labels[otherId]}`;
+      const value = rows[0].value - rows[1].value;
+      rows.unshift({ name, value, chosen: true });
+    }
+    const largest = Math.max(...rows.map(({ value }) => Math.abs(value)));
+    element("patch-rows").replaceChildren(
+      ...rows.map((row) => tableRow(row, cells, largest || 1)),
     );
-    const largest = Math.max(...evidence.map(Math.abs), Number.MIN_VALUE);
-    this.#find("patch-rows").replaceChildren(...classIds.map((id, i) =>
-      this.#row(this.#labels[id], evidence[i], cells, largest, i === 0)));
-    this.#find("patch-note").textContent =
+    element("patch-note").textContent =
       `Pixels ${rect.top}–${rect.bottom - 1} × ${rect.left}–` +
       `${rect.right - 1} of the model's input. Contribution = evidence / ` +
       `${cells} patches; over all patches they add up to the ` +
       `${centred ? "logit minus the mean of all logits" : "logit"}.`;
-    this.#find("patch-summary").textContent =
-      `${place}: ${signed(evidence[0])} logits for ` +
-      `${this.#labels[classIds[0]]}`;
+    element("patch-summary").textContent =
+      `${place}: ${signed(rows[0].value)} logits for ${rows[0].name}`;
   }
 
   /** The pixels as the model sees them, not smoothed. */
@@ -64,7 +66,7 @@ export class PatchView {
     const { pixels } = this.#answer;
     const [height, width] = this.#grid.imageSize;
     const channels = pixels.length / (height * width);
-    const canvas = this.#find("patch");
+    const canvas = element("patch");
     canvas.width = right - left;
     canvas.height = bottom - top;
     const context = canvas.getContext("2d");
@@ -80,25 +82,21 @@ export class PatchView {
     }
     context.putImageData(image, 0, 0);
   }
+}
 
-  #row(label, value, cells, largest, chosen) {
-    const row = document.createElement("tr");
-    row.classList.toggle("chosen", chosen);
-    const name = document.createElement("th");
-    name.scope = "row";
-    name.textContent = label;
-    const evidence = document.createElement("td");
-    const bar = document.createElement("span");
-    bar.className = value < 0 ? "diverging against" : "diverging";
-    bar.style.setProperty("--part", Math.abs(value) / largest);
-    evidence.append(signed(value), bar);
-    const contribution = document.createElement("td");
-    contribution.textContent = signed(value / cells, 4);
-    row.append(name, evidence, contribution);
-    return row;
-  }
-
-  #find(id) {
-    return this.#root.querySelector(`#${id}`);
-  }
+function tableRow({ name, value, chosen }, cells, largest) {
+  const row = document.createElement("tr");
+  row.classList.toggle("chosen", chosen);
+  const heading = document.createElement("th");
+  heading.scope = "row";
+  heading.textContent = name;
+  const evidence = document.createElement("td");
+  const bar = document.createElement("span");
+  bar.className = value < 0 ? "diverging against" : "diverging";
+  bar.style.setProperty("--part", Math.abs(value) / largest);
+  evidence.append(signed(value), bar);
+  const contribution = document.createElement("td");
+  contribution.textContent = signed(value / cells, 4);
+  row.append(heading, evidence, contribution);
+  return row;
 }

@@ -6,8 +6,9 @@ import { cellAt, cellRect, patchRect } from "./geometry.js";
 const SIDE = 1024; // Of the canvas, the longer one, pixels.
 const BOX_COLOUR = "#ffd500";
 const CASING = "#000000";
-// How much of the photo is left where no patch is centred.
-const FADED = 0.45;
+const FRAME = "rgb(0 0 0 / 55%)";
+// How much the darkest pixel of the photo darkens the map above it.
+const SHADE = 0.4;
 // From this opacity of the map on, the photo below it has no colours of its
 // own, which could be taken for evidence.
 const GREY_FROM = 0.25;
@@ -55,11 +56,15 @@ export class Stage {
     canvas.width = Math.round(width * scale);
     canvas.height = Math.round(height * scale);
     const context = canvas.getContext("2d");
-    drawPhoto(context, view, canvas);
+    // In pixels of the image from here on.
     context.scale(canvas.width / width, canvas.height / height);
-    drawMap(context, view);
+    drawPhoto(context, view, Math.min(view.opacity / GREY_FROM, 1));
+    context.globalAlpha = view.opacity;
+    context.drawImage(shadedMap(view, canvas), 0, 0, width, height);
+    context.globalAlpha = 1;
     // One pixel of the screen, in pixels of the image.
     const line = width / (canvas.clientWidth || width);
+    drawFrame(context, view, line);
     drawBoxes(context, view, line);
     drawSelection(context, view, line);
   }
@@ -93,29 +98,42 @@ function neighbour(key, { grid, cell }) {
   return key in moves ? moves[key][0] * cols + moves[key][1] : null;
 }
 
-function drawPhoto(context, { picture, opacity }, { width, height }) {
-  context.filter = `grayscale(${Math.min(opacity / GREY_FROM, 1)})`;
+function drawPhoto(context, { picture, grid }, grey) {
+  const [height, width] = grid.imageSize;
+  context.filter = `grayscale(${grey})`;
   context.drawImage(picture, 0, 0, width, height);
   context.filter = "none";
 }
 
-function drawMap(context, { map, limit, opacity, grid }) {
-  const [height, width] = grid.imageSize;
-  const [first, last] = [cellRect(grid, 0), cellRect(grid, map.length - 1)];
-  context.beginPath();
-  context.rect(0, 0, width, height);
-  context.rect(
-    first.left, first.top, last.right - first.left, last.bottom - first.top,
-  );
-  context.fillStyle = `rgb(255 255 255 / ${(1 - FADED) * opacity})`;
-  context.fill("evenodd");
+/** The map's colours, shaded by the photo so that one sees where. */
+function shadedMap(view, { width, height }) {
+  const { map, limit, grid } = view;
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d");
+  context.fillStyle = "white";
+  context.fillRect(0, 0, width, height);
+  context.scale(width / grid.imageSize[1], height / grid.imageSize[0]);
+  context.globalAlpha = SHADE;
+  drawPhoto(context, view, 1);
+  context.globalAlpha = 1;
+  context.globalCompositeOperation = "multiply";
   for (let cell = 0; cell < map.length; cell++) {
-    const value = map[cell] / limit;
-    const alpha = opacity * Math.min(Math.abs(value), 1);
     const { top, left, bottom, right } = cellRect(grid, cell);
-    context.fillStyle = `rgb(${colourOf(value).join(" ")} / ${alpha})`;
+    context.fillStyle = `rgb(${colourOf(map[cell] / limit).join(" ")})`;
     context.fillRect(left, top, right - left, bottom - top);
   }
+  return canvas;
+}
+
+/** Around all cells: outside no patch is centred, and white means nothing. */
+function drawFrame(context, { map, grid, opacity }, line) {
+  const { top, left } = cellRect(grid, 0);
+  const { bottom, right } = cellRect(grid, map.length - 1);
+  context.globalAlpha = opacity;
+  context.strokeStyle = FRAME;
+  context.lineWidth = line;
+  context.strokeRect(left, top, right - left, bottom - top);
+  context.globalAlpha = 1;
 }
 
 function drawBoxes(context, { grid, boxes }, line) {
