@@ -5,6 +5,8 @@ These measures say what of that a person would notice. None depends on the
 gauge of the evidence: they compare classes with each other.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 
@@ -80,3 +82,22 @@ def decisions(logits: np.ndarray, head: str) -> np.ndarray:
     if head == "sigmoid":
         return logits > 0
     return logits.argmax(axis=-1, keepdims=True)
+
+
+def stated_decisions(
+    outputs: Mapping[str, np.ndarray], head: str
+) -> np.ndarray:
+    """The decisions of a file's answer, if need be from probabilities alone.
+
+    Args:
+        outputs: By `signature.output`.
+        head: What logits mean, one of `bagnet_tf.heads.HEADS`.
+
+    Returns:
+        See `decisions`.
+    """
+    logits = outputs.get("serving_default.logits")
+    if logits is None:
+        # Of the order of logits and, under a sigmoid head, of their sign.
+        logits = outputs["serving_default.probabilities"] - 0.5
+    return decisions(logits, head)
