@@ -9,6 +9,7 @@ import numpy as np
 from .litert import LiteRTRunner, write_litert
 from .request import Request
 from .saved_model import SavedModelRunner, write_saved_model
+from .serving.kit import check_serving_packages, write_serving_kit
 from .verification import EXACT, Runner, Tolerance
 from .versions import SAVED_MODEL
 
@@ -57,10 +58,13 @@ class Kit:
         write: Called with the export's folder, what will be its metadata
             (without the hashes of files), and a few real images, uint8
             (batch, height, width, channels).
+        check: Called before any work; raises ValueError if a package that it
+            needs is not installed.
     """
 
     needs: Sequence[str]
     write: Callable[[pathlib.Path, Mapping, np.ndarray], None]
+    check: Callable[[], None] = lambda: None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +100,9 @@ FORMATS: Mapping[str, Format] = {
     ),
 }
 
-KITS: Mapping[str, Kit] = {}
+KITS: Mapping[str, Kit] = {
+    "serving": Kit(("saved_model",), write_serving_kit, check_serving_packages),
+}
 
 
 def check_formats(
@@ -128,6 +134,8 @@ def check_formats(
                 f"formats must have one of {', '.join(kit.needs)} beside "
                 f"{name}. Received: formats={','.join(names)}"
             )
+        if kit is not None:
+            kit.check()
     if not has_calibration and any(
         name in FORMATS and FORMATS[name].calibrated for name in names
     ):

@@ -1,0 +1,1 @@
+"""TensorFlow Serving: the files that it needs, and a client."""

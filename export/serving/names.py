@@ -1,0 +1,23 @@
+"""Under which names does a server offer an exported model?"""
+
+import re
+
+PATCH_LOGITS = "patch_logits"
+IMAGE_BYTES = "image_bytes"
+
+
+def served_name(model: str) -> str:
+    """The name of a model in the server's configuration and addresses.
+
+    Args:
+        model: Its name in the metadata.
+
+    Returns:
+        The same, with a hyphen for each character that means something in an
+        address.
+
+    Example:
+        >>> served_name("my model/2")
+        'my-model-2'
+    """
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", model)
