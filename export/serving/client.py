@@ -17,6 +17,7 @@ failed (one line says how; pictures of images before stay); 2 for a mistake in
 the arguments.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -137,7 +138,9 @@ def main() -> int:
     if parse_address(_URL.value).uses_grpc:
         # Both say on stderr what the one line of an error says already.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-        quieten_tensorflow()
+        # What is not installed, ServedModel says.
+        with contextlib.suppress(ImportError):
+            quieten_tensorflow()
     served = ServedModel(
         _URL.value,
         metadata,
