@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from .litert import LiteRTRunner, write_litert
+from .mediapipe_file import MediaPipeRunner, write_mediapipe
+from .onnx_file import OnnxRunner, require_onnx, write_onnx
 from .request import Request
 from .saved_model import SavedModelRunner, write_saved_model
 from .serving.kit import check_serving_packages, write_serving_kit
@@ -38,6 +40,8 @@ class Format:
             sizes need files of their own.
         typed_input: Whether `Request.input_type` says what it takes.
         calibrated: Whether it needs `Request.calibration`.
+        check: Called before any work; raises ValueError if a package that it
+            needs is not installed.
     """
 
     path: str
@@ -47,6 +51,7 @@ class Format:
     fixed_size: bool = False
     typed_input: bool = False
     calibrated: bool = False
+    check: Callable[[], None] = lambda: None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +103,18 @@ FORMATS: Mapping[str, Format] = {
         fixed_size=True,
         typed_input=True,
     ),
+    "mediapipe": Format(
+        "litert/model_mediapipe.tflite",
+        write_mediapipe,
+        MediaPipeRunner,
+        # Against those of the model, not of logits beside them.
+        lambda request: Tolerance(probabilities=1e-4),
+        fixed_size=True,
+        typed_input=True,
+    ),
+    "onnx": Format(
+        "onnx/model.onnx", write_onnx, OnnxRunner, check=require_onnx
+    ),
 }
 
 KITS: Mapping[str, Kit] = {
@@ -134,8 +151,7 @@ def check_formats(
                 f"formats must have one of {', '.join(kit.needs)} beside "
                 f"{name}. Received: formats={','.join(names)}"
             )
-        if kit is not None:
-            kit.check()
+        (kit or FORMATS[name]).check()
     if not has_calibration and any(
         name in FORMATS and FORMATS[name].calibrated for name in names
     ):

@@ -30,14 +30,17 @@ def format_table(
     problems = []
     for v in verifications:
         patch_unit = v.largest_patch_logit or 1.0
+        additivity = v.additivity_error
+        if v.patch_logits_error is None:
+            additivity = None
         rows.append(
             (
                 v.artefact,
                 f"{sizes[v.artefact] / 1e6:.2f}",
                 _number(v.milliseconds, ".1f"),
-                f"{v.logits_error / patch_unit:.1e}",
-                f"{v.patch_logits_error / patch_unit:.1e}",
-                f"{v.additivity_error / (v.largest_logit or 1.0):.1e}",
+                _number(v.logits_error, ".1e", patch_unit),
+                _number(v.patch_logits_error, ".1e", patch_unit),
+                _number(additivity, ".1e", v.largest_logit or 1.0),
                 f"{v.decision_agreement:.1%}",
                 _number(v.patch_agreement, ".1%"),
                 _number(v.contrast_correlation, ".4f"),
@@ -58,5 +61,5 @@ def format_table(
     return "\n".join(lines + problems)
 
 
-def _number(value: float | None, spec: str) -> str:
-    return "-" if value is None else format(value, spec)
+def _number(value: float | None, spec: str, unit: float = 1.0) -> str:
+    return "-" if value is None else format(value / unit, spec)

@@ -98,13 +98,13 @@ class Verification:
     problem: str | None = None
 
     @property
-    def logits_error(self) -> float:
-        """Largest error of `logits` in any signature, logits."""
+    def logits_error(self) -> float | None:
+        """Largest error of `logits` in any signature, logits, if it has any."""
         return self._largest("logits")
 
     @property
-    def patch_logits_error(self) -> float:
-        """Largest error of `patch_logits` in any signature, logits."""
+    def patch_logits_error(self) -> float | None:
+        """Likewise of `patch_logits`."""
         return self._largest("patch_logits")
 
     @property
@@ -135,9 +135,9 @@ class Verification:
         """The numbers and the verdict, for JSON."""
         return {**dataclasses.asdict(self), "passed": self.passed}
 
-    def _largest(self, name: str) -> float:
+    def _largest(self, name: str) -> float | None:
         found = [v for k, v in self.errors.items() if k.endswith("." + name)]
-        return float(np.max(found)) if found else float("nan")
+        return _statistic(np.max, found)
 
 
 def verify(

@@ -119,7 +119,7 @@ def quieten_tensorflow(imports: bool = True) -> None:
 
 def _concerns_the_user(record) -> bool:
     """Whether a log record is ours, or a warning that a user can act on."""
-    libraries = ("tensorflow", "tensorflow_datasets")
+    libraries = ("tensorflow", "tensorflow_datasets", "tf2onnx")
     if not any(f"{os.sep}{n}{os.sep}" in record.pathname for n in libraries):
         return True
     deprecation = "deprecated" in record.getMessage()

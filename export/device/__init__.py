@@ -1,0 +1,1 @@
+"""Explanations on a device: LiteRT, NumPy and Pillow, without TensorFlow."""

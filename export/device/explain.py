@@ -1,0 +1,159 @@
+r"""Explains a photo by a .tflite file, on a device without TensorFlow.
+
+Example:
+    python -m export.device.explain --image=cat.jpg --output=explained.png \
+        --model=exported/litert/model_dynamic.tflite
+
+Needs ai-edge-litert, NumPy, Pillow and absl-py. The file's hash is checked
+against the export's metadata.json; it runs once, and what it says is drawn:
+the photo as the model sees it and the evidence for the most probable classes.
+Exit status: 0, or 2 for a mistake in the arguments or files.
+"""
+
+import os
+import pathlib
+
+import numpy as np
+from absl import flags
+from PIL import Image
+
+from bagnet_tf.commands import shared_flags
+from bagnet_tf.commands.classes import find_class
+from bagnet_tf.commands.entry import run_command
+from bagnet_tf.patch_evidence import most_probable
+
+from ..client.decision import decide, probabilities
+from ..client.metadata import Metadata, read_metadata
+from ..client.photos import evaluation_image, read_photo
+from ..client.picture import draw_evidence
+from .litert_model import LiteRTModel, metadata_of
+
+_FLAGS = flags.FlagValues()
+_MODEL = flags.DEFINE_string(
+    "model",
+    None,
+    "A .tflite file of an export.",
+    required=True,
+    flag_values=_FLAGS,
+)
+_IMAGE = flags.DEFINE_string(
+    "image", None, "The image file.", required=True, flag_values=_FLAGS
+)
+_OUTPUT = flags.DEFINE_string(
+    "output",
+    None,
+    "The picture to write, such as explained.png.",
+    required=True,
+    flag_values=_FLAGS,
+)
+_METADATA = flags.DEFINE_string(
+    "metadata",
+    None,
+    "The metadata.json of the export, or its folder; by default the one in "
+    "the model's folder or that above.",
+    flag_values=_FLAGS,
+)
+_CLASSES = flags.DEFINE_list(
+    "classes",
+    None,
+    "Names or ids of the classes to draw, the patches being those of the "
+    "first; by default the three most probable ones.",
+    flag_values=_FLAGS,
+)
+_NUM_THREADS = flags.DEFINE_integer(
+    "num_threads",
+    None,
+    "Number of threads; by default LiteRT's choice.",
+    lower_bound=1,
+    flag_values=_FLAGS,
+)
+_OVERWRITE = shared_flags.overwrite(_FLAGS)
+
+
+def main() -> None:
+    """Explains the image as the flags say."""
+    output = pathlib.Path(_OUTPUT.value)
+    _check_output(output)
+    if _METADATA.value is None:
+        metadata = metadata_of(_MODEL.value)
+    else:
+        metadata = read_metadata(_METADATA.value)
+    names = _CLASSES.value or ()
+    chosen = [find_class(name, metadata.labels) for name in names]
+    photo = read_photo(_IMAGE.value)
+    model = LiteRTModel(_MODEL.value, metadata, _NUM_THREADS.value)
+    image = evaluation_image(photo, model.input_size, metadata.channels)
+    logits, patch_logits = model(image)
+    class_ids = list(dict.fromkeys(chosen))
+    class_ids = class_ids or most_probable(logits[None])[0].tolist()
+    picture = draw_evidence(
+        image,
+        patch_logits,
+        metadata,
+        class_ids,
+        logits,
+        source=pathlib.Path(_IMAGE.value).name,
+    )
+    _write(picture, output)
+    print(_summary(logits, class_ids, metadata))
+    print(f"Picture: {output}")
+
+
+def _check_output(output: pathlib.Path) -> None:
+    """Refuses, before any work, what could not be written."""
+    extensions = Image.registered_extensions()
+    if extensions.get(output.suffix.lower()) not in Image.SAVE:
+        raise ValueError(
+            "output must end like a picture, such as .png. "
+            f"Received: output={str(output)!r}"
+        )
+    if not output.absolute().parent.is_dir():
+        raise ValueError(
+            "output must lie in an existing folder. "
+            f"Received: output={str(output)!r}"
+        )
+    if output.is_dir() or (output.exists() and not _OVERWRITE.value):
+        raise ValueError(
+            "output must be a file that does not exist, or --overwrite must "
+            f"be given to replace it. Received: output={str(output)!r}"
+        )
+    for name in (_IMAGE.value, _MODEL.value):
+        if output.resolve() == pathlib.Path(name).resolve():
+            raise ValueError(
+                "output must be neither the image nor the model. "
+                f"Received: output={str(output)!r}"
+            )
+
+
+def _write(picture: Image.Image, output: pathlib.Path) -> None:
+    """Whole or not at all."""
+    temporary = output.with_name(f".{os.getpid()}-{output.name}")
+    try:
+        picture.save(temporary)
+        temporary.replace(output)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _summary(
+    logits: np.ndarray, class_ids: list[int], metadata: Metadata
+) -> str:
+    """The decision, and a line for each class that is drawn."""
+    verdict = decide(logits, metadata)
+    found = probabilities(logits, metadata.head)
+    lines = [f"{verdict.title} ({verdict.detail})"]
+    for class_id in class_ids:
+        lines.append(
+            f"  p = {found[class_id]:.3f}, logit {logits[class_id]:.3f}: "
+            f"{metadata.labels[class_id]}"
+        )
+    return "\n".join(lines)
+
+
+def run() -> None:
+    """The command."""
+    run_command(main, "explain", _FLAGS, uses_tensorflow=False)
+
+
+if __name__ == "__main__":
+    run()
