@@ -1,10 +1,12 @@
-# `make demo` and `make test` set up everything they need in .venv.
+# `make demo` and `make test` set up everything they need in .venv; `make
+# test-web` sets up all but Node.js and Chromium.
 PYTHON ?= python3
 DATASET ?= glyphs
 DATA_DIR ?=
+CHROMIUM ?= /usr/bin/chromium
 BIN := .venv/bin
 
-.PHONY: demo test lint lock clean
+.PHONY: demo test test-web lint lock clean
 
 demo: .venv/installed
 	$(BIN)/python benchmarks/demo.py --dataset=$(DATASET) \
@@ -13,6 +15,21 @@ demo: .venv/installed
 test: .venv/installed
 	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile \
 		--no-loadscope-reorder
+
+# The page of `--formats=web`, in a browser without a screen.
+test-web: .venv/installed tests/web/node_modules/.package-lock.json
+	@test -x "$(CHROMIUM)" || { echo "Chromium is needed: install it \
+	(Debian: apt-get install chromium) or name it: make test-web \
+	CHROMIUM=PATH"; exit 1; }
+	PYTHONPATH=. $(BIN)/python tests/web_fixtures.py .build/web-test
+	CHROMIUM="$(CHROMIUM)" node --test --test-concurrency=2 \
+		tests/web/*.test.mjs
+
+tests/web/node_modules/.package-lock.json: tests/web/package-lock.json
+	@command -v npm > /dev/null || { echo "Node.js 20 or newer is needed, \
+	with npm: https://nodejs.org"; exit 1; }
+	npm ci --silent --prefix tests/web
+	touch $@
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from absl import logging
 
 from .formats import KITS, Artefact, artefacts, check_formats
-from .metadata import METADATA_FILE, describe, write_labels, write_metadata
+from .metadata import describe, write_labels
+from .metadata_file import METADATA_FILE, write_metadata
 from .request import Images, Request
 from .verification import Verification, verify
 

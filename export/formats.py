@@ -14,6 +14,8 @@ from .saved_model import SavedModelRunner, write_saved_model
 from .serving.kit import check_serving_packages, write_serving_kit
 from .verification import EXACT, Runner, Tolerance
 from .versions import SAVED_MODEL
+from .web.kit import LITERT_FORMATS, write_web_kit
+from .web.litert_js import fetch_litert_js
 
 # Of files whose rounding moves every number a little, though pooling and
 # classifier are float32: the decisions and the maps must be the model's. Not
@@ -41,7 +43,7 @@ class Format:
         typed_input: Whether `Request.input_type` says what it takes.
         calibrated: Whether it needs `Request.calibration`.
         check: Called before any work; raises ValueError if a package that it
-            needs is not installed.
+            needs is not installed, or OSError if it cannot be downloaded.
     """
 
     path: str
@@ -64,7 +66,7 @@ class Kit:
             (without the hashes of files), and a few real images, uint8
             (batch, height, width, channels).
         check: Called before any work; raises ValueError if a package that it
-            needs is not installed.
+            needs is not installed, or OSError if it cannot be downloaded.
     """
 
     needs: Sequence[str]
@@ -119,6 +121,7 @@ FORMATS: Mapping[str, Format] = {
 
 KITS: Mapping[str, Kit] = {
     "serving": Kit(("saved_model",), write_serving_kit, check_serving_packages),
+    "web": Kit(LITERT_FORMATS, write_web_kit, fetch_litert_js),
 }
 
 

@@ -1,11 +1,9 @@
 """What must a client know of an export that the files cannot say?"""
 
 import dataclasses
-import hashlib
 import importlib.metadata
-import json
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import keras
 import tensorflow as tf
@@ -18,7 +16,6 @@ from .formats import Artefact
 from .request import Request
 from .verification import Verification
 
-METADATA_FILE = "metadata.json"
 LABELS_FILE = "labels.txt"
 
 # Counts up when a client that reads the file must change.
@@ -67,18 +64,6 @@ def describe(
     }
 
 
-def write_metadata(metadata: Mapping, folder: pathlib.Path) -> None:
-    """Writes the metadata and the hashes of all files; call this last.
-
-    Args:
-        metadata: What `describe` gave.
-        folder: The export, with all other files in it.
-    """
-    content = {**metadata, "files": _files(folder)}
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    (folder / METADATA_FILE).write_text(text, encoding="utf-8")
-
-
 def _input(model, info):
     channels = model.input_shape[-1]
     return {
@@ -112,18 +97,6 @@ def _format(request, artefact):
         "input_dtype": request.input_type if typed else "float32",
         **_grid(request.model, artefact.image_size),
     }
-
-
-def _files(folder):
-    files = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        with path.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
-        files[path.relative_to(folder).as_posix()] = {
-            "bytes": path.stat().st_size,
-            "sha256": digest,
-        }
-    return files
 
 
 def _versions():

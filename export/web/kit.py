@@ -6,10 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..metadata import write_metadata
+from ..metadata_file import write_metadata
 from .litert_js import write_litert_js
 
 WEB_FOLDER = "web"
+# Those of which the page needs at least one, and takes all.
+LITERT_FORMATS = ("litert", "litert_fp16", "litert_dynamic", "litert_int8")
 
 _PAGE = pathlib.Path(__file__).parent / "page"
 # Of which channels a photo can be made.
@@ -41,13 +43,12 @@ def write_web_kit(
     formats = {
         name: value
         for name, value in metadata["formats"].items()
-        if name.startswith("litert")
+        if name.startswith(LITERT_FORMATS)
     }
     if not formats:
         raise ValueError(
-            "formats must have one of litert, litert_fp16, litert_dynamic, "
-            "litert_int8 beside web. Received: formats="
-            f"{','.join(metadata['formats'])}"
+            f"formats must have one of {', '.join(LITERT_FORMATS)} beside web. "
+            f"Received: formats={','.join(metadata['formats'])}"
         )
     channels = metadata["input"]["channels"]
     if channels not in _PHOTO_CHANNELS:

@@ -85,6 +85,20 @@ relative one. All other files are as published.
 """
 
 
+def fetch_litert_js() -> dict[pathlib.Path, dict[str, str]]:
+    """Downloads LiteRT.js, unless it is in the cache.
+
+    Returns:
+        By archive, its members that are needed, to where they go.
+
+    Raises:
+        ValueError: If what was downloaded has another hash than the published
+            package.
+        OSError: If it cannot be downloaded.
+    """
+    return {fetch(one, "packages"): one.files for one in _PACKAGES}
+
+
 def write_litert_js(folder: pathlib.Path) -> None:
     """Writes the files of LiteRT.js that a browser loads.
 
@@ -92,14 +106,13 @@ def write_litert_js(folder: pathlib.Path) -> None:
         folder: Where to; may exist.
 
     Raises:
-        ValueError: If what was downloaded has another hash than the published
-            package.
-        OSError: If it cannot be downloaded.
+        ValueError: As `fetch_litert_js`.
+        OSError: As `fetch_litert_js`.
     """
-    for package in _PACKAGES:
-        with tarfile.open(fetch(package, "packages")) as archive:
-            for member, target in package.files.items():
-                content = archive.extractfile(f"package/{member}").read()
+    for archive, files in fetch_litert_js().items():
+        with tarfile.open(archive) as opened:
+            for member, target in files.items():
+                content = opened.extractfile(f"package/{member}").read()
                 if target == _MODULE:
                     content = content.replace(_BARE_IMPORT, _RELATIVE_IMPORT)
                 path = folder / target

@@ -75,7 +75,8 @@ async function checkAnswers(page, exported, name, tolerance) {
   return { worst, found };
 }
 
-for (const [exported, { page: path, answers }] of Object.entries(cases.exports)) {
+for (const exported of Object.keys(cases.exports)) {
+  const { page: path, answers } = cases.exports[exported];
   for (const name of Object.keys(answers)) {
     test(`${exported}, ${name}: pixels and answers are Python's`, async (t) => {
       const page = await ready(

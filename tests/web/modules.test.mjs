@@ -42,7 +42,7 @@ function resampled({ shape, size, channels, photo }) {
 
 for (const one of [...cases.resized, cases.grey]) {
   const { shape, size, channels, resized, corner } = one;
-  test(`resizing ${shape} to ${size}, ${channels} channels, is Pillow's`, () => {
+  test(`${shape} to ${size}, ${channels} channels, as Pillow does`, () => {
     assert.deepEqual(resampled(one), one.input);
     const same = String(shape) === String(size);
     assert.deepEqual(same ? size : resizedShape(...shape, size), resized);
@@ -126,7 +126,7 @@ test("an empty map has a colour scale", () => {
 test("verdicts are those of bagnet_tf", () => {
   for (const { logits, head, thresholds, named } of cases.verdicts) {
     const found = namedClasses(logits, head, new Map(thresholds));
-    assert.deepEqual(found, named, JSON.stringify({ logits, head, thresholds }));
+    assert.deepEqual(found, named, `${head} ${logits}, above ${thresholds}`);
   }
 });
 

@@ -1,8 +1,8 @@
 /**
  * What runs in the worker? Photos in, answers out, one after the other.
  *
- * Messages in: `{id, task, args}`; out: `{ready: true}` once, then `{id, value}`
- * or `{id, problem}`, in words.
+ * Messages in: `{id, task, args}`; out: `{ready: true}` once, then
+ * `{id, value}` or `{id, problem}`, in words.
  */
 
 import { checkAnswer } from "./evidence.js";

@@ -22,7 +22,7 @@ const mapView = new MapView((cell) => answerView.showPatch(cell));
 
 async function start() {
   element("not-started").hidden = true;
-  if (typeof WebAssembly !== "object" || typeof OffscreenCanvas !== "function") {
+  if (!globalThis.WebAssembly || !globalThis.OffscreenCanvas) {
     throw new Problem(
       "This browser is too old: the page needs WebAssembly and " +
       "OffscreenCanvas. Browsers of 2023 and later have both.",

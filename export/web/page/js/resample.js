@@ -72,19 +72,20 @@ export function cropOf(height, width, size) {
 export function evaluationInput(readRows, height, width, size, channels) {
   const same = height === size[0] && width === size[1];
   const [rows, cols] = same ? size : resizedShape(height, width, size);
-  const vertical = taps(height, rows, Math.floor((rows - size[0]) / 2), size[0]);
-  const horizontal = taps(
-    width, cols, Math.floor((cols - size[1]) / 2), size[1],
+  const [top, left] = [rows - size[0], cols - size[1]].map((rest) =>
+    Math.floor(rest / 2),
   );
+  const vertical = taps(height, rows, top, size[0]);
+  const horizontal = taps(width, cols, left, size[1]);
   const first = vertical[0].start;
   const last = vertical.at(-1).start + vertical.at(-1).weights.length;
   const narrow = new Uint8Array((last - first) * size[1] * channels);
-  for (let top = first; top < last; top += STRIP_ROWS) {
-    const count = Math.min(STRIP_ROWS, last - top);
-    const pixels = withChannels(readRows(top, count), channels);
+  for (let strip = first; strip < last; strip += STRIP_ROWS) {
+    const count = Math.min(STRIP_ROWS, last - strip);
+    const pixels = withChannels(readRows(strip, count), channels);
     for (let row = 0; row < count; row++) {
       const source = row * width * channels;
-      const target = (top - first + row) * size[1] * channels;
+      const target = (strip - first + row) * size[1] * channels;
       filter(pixels, source, channels, horizontal, channels,
         narrow, target, channels);
     }
