@@ -20,7 +20,7 @@ from .addresses import Address
 from .failures import ServerError, quoted
 
 # The largest answer that is read, bytes; patch logits of a photo and 1000
-# classes take 10 MB of JSON.
+# classes take about 7 MB of JSON.
 _LARGEST_ANSWER = 2**28
 _CHUNK = 2**16
 
