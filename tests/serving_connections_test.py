@@ -66,6 +66,15 @@ class ConnectionsTest(ServedModelTestCase):
         client = served(f"{scheme}://localhost:{port}")
         self.assert_fails(rf"({pattern}).*asked 3 times\)$", client.check)
 
+    def test_grpc_server_that_is_just_starting(self):
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            port = listening.getsockname()[1]
+        client = served(f"grpc://localhost:{port}", retries=8, first_wait=0.2)
+        starting = threading.Timer(1.0, self.server.also_listen, [port])
+        starting.start()
+        self.addCleanup(starting.join)
+        client.check()
+
     @parameterized.parameters("http", "grpc")
     def test_no_such_host(self, scheme):
         client = served(f"{scheme}://no-such-host.invalid:80")

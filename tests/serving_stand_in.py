@@ -85,17 +85,12 @@ class StandIn:
         self.name = name
         self.versions = {n: _Version(path) for n, path in versions.items()}
         self.requests, self.faults = [], collections.deque()
+        self._others = []
         self._http = http.server.ThreadingHTTPServer(
             ("127.0.0.1", 0), RestHandler
         )
         self._http.stand_in = self
-        self._rpc = grpc.server(concurrent.futures.ThreadPoolExecutor(4))
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            _PredictionService(self), self._rpc
-        )
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-            _ModelService(self), self._rpc
-        )
+        self._rpc = self._services()
         if credentials is None:
             rpc_port = self._rpc.add_insecure_port("127.0.0.1:0")
         else:
@@ -114,11 +109,28 @@ class StandIn:
         self._rpc.start()
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
 
+    def _services(self):
+        services = grpc.server(concurrent.futures.ThreadPoolExecutor(4))
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+            _PredictionService(self), services
+        )
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(
+            _ModelService(self), services
+        )
+        return services
+
+    def also_listen(self, port):
+        """Answers gRPC on another port, too."""
+        self._others.append(self._services())
+        self._others[-1].add_insecure_port(f"127.0.0.1:{port}")
+        self._others[-1].start()
+
     def close(self):
         """Stops listening."""
         self._http.shutdown()
         self._http.server_close()
-        self._rpc.stop(0).wait()
+        for services in (self._rpc, *self._others):
+            services.stop(0).wait()
 
     def version(self, name, number):
         """The version that is asked for, by default the latest."""

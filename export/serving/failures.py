@@ -65,6 +65,6 @@ def with_retries(
                 raise ServerError(f"{error}{times}", passing=True) from error
             wait = min(first_wait * 2**attempt, _LONGEST_WAIT)
             wait *= random.uniform(0.5, 1.5)
-            logging.info("%s; asking again in %.1f s.", error, wait)
+            logging.warning("%s; asking again in %.1f s.", error, wait)
             time.sleep(wait)
     raise ValueError(f"retries must be at least 0. Received: retries={retries}")

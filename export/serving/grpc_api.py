@@ -19,8 +19,8 @@ _OPTIONS = (
     ("grpc.max_send_message_length", -1),
     ("grpc.enable_retries", 0),
     ("grpc.enable_http_proxy", 0),
+    # Not the minimum: that is also how long connecting may take.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
 )
 
 # gRPC calls all of these unavailable too; what its message says of each.
