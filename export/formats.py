@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from .litert import LiteRTRunner, write_litert
+from .litert import (
+    LiteRTRunner,
+    write_litert,
+    write_litert_dynamic,
+    write_litert_fp16,
+    write_litert_int8,
+)
 from .mediapipe_file import MediaPipeRunner, write_mediapipe
 from .onnx_file import OnnxRunner, require_onnx, write_onnx
 from .request import Request
@@ -104,6 +110,31 @@ FORMATS: Mapping[str, Format] = {
         LiteRTRunner,
         fixed_size=True,
         typed_input=True,
+    ),
+    "litert_fp16": Format(
+        "litert/model_fp16.tflite",
+        write_litert_fp16,
+        LiteRTRunner,
+        lambda request: Tolerance(agreement=1e-2),
+        fixed_size=True,
+        typed_input=True,
+    ),
+    "litert_dynamic": Format(
+        "litert/model_dynamic.tflite",
+        write_litert_dynamic,
+        LiteRTRunner,
+        lambda request: ROUNDED,
+        fixed_size=True,
+        typed_input=True,
+    ),
+    "litert_int8": Format(
+        "litert/model_int8.tflite",
+        write_litert_int8,
+        LiteRTRunner,
+        lambda request: ROUNDED,
+        fixed_size=True,
+        typed_input=True,
+        calibrated=True,
     ),
     "mediapipe": Format(
         "litert/model_mediapipe.tflite",

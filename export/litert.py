@@ -1,5 +1,6 @@
 """How is a model written as a LiteRT file, and how is that file run?"""
 
+import functools
 import os
 import pathlib
 import tempfile
@@ -9,10 +10,13 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+from .litert_contents import check_contents, with_float_classifier
+from .quantization import quantized_network
 from .request import Request
 from .signatures import (
     PATCH_LOGITS,
     SERVING_DEFAULT,
+    InferenceGraph,
     Weights,
     litert_signatures,
 )
@@ -22,13 +26,82 @@ def write_litert(request: Request, path: pathlib.Path) -> None:
     """Writes a float32 `.tflite` file of LiteRT's own operations.
 
     Args:
-        request: The model and its input size.
+        request: The model, its input size and the type of its input.
         path: The file to write.
 
     Raises:
         ValueError: If the model has no classifier or does not normalise.
     """
-    graph = request.graph
+    _write(_convert(request, request.graph), "FLOAT32", request, path)
+
+
+def write_litert_fp16(request: Request, path: pathlib.Path) -> None:
+    """Writes a file of float16 weights, half as large.
+
+    Runtimes without float16 arithmetic, such as that of a CPU, widen them and
+    compute in float32.
+
+    Args:
+        request: The model, its input size and the type of its input.
+        path: The file to write.
+
+    Raises:
+        ValueError: If the model has no classifier or does not normalise.
+    """
+    content = _convert(
+        request,
+        request.graph,
+        optimizations=[tf.lite.Optimize.DEFAULT],
+        supported_types=[tf.float16],
+    )
+    _write(content, "FLOAT16", request, path)
+
+
+def write_litert_dynamic(request: Request, path: pathlib.Path) -> None:
+    """Writes a file of 8-bit weights whose activations are rounded as they are.
+
+    The runtime measures the range of the activations of every layer and image
+    and rounds them to 8 bits for the multiplication ("dynamic range").
+
+    Args:
+        request: The model, its input size and the type of its input.
+        path: The file to write.
+
+    Raises:
+        ValueError: If the model has no classifier or does not normalise.
+    """
+    content = _convert(
+        request, request.graph, optimizations=[tf.lite.Optimize.DEFAULT]
+    )
+    kernel = request.graph.classifier.kernel.numpy()
+    _write(with_float_classifier(content, kernel), "INT8", request, path)
+
+
+def write_litert_int8(request: Request, path: pathlib.Path) -> None:
+    """Writes a file of 8-bit weights and activations, of fixed ranges.
+
+    Pooling and classifier are float32. docs/quantization.md tells how the
+    ranges were chosen, and what else was tried.
+
+    Args:
+        request: The model, its input size, the type of its input, and images
+            to calibrate on.
+        path: The file to write.
+
+    Raises:
+        ValueError: If the model has no classifier or does not normalise, or
+            there are no images.
+    """
+    calibration = functools.partial(
+        request.calibration, request.info.image_size
+    )
+    network = quantized_network(request.graph.network, calibration)
+    graph = InferenceGraph(request.model, request.info.head, network)
+    content = _convert(request, graph, optimizations=[tf.lite.Optimize.DEFAULT])
+    _write(content, "INT8", request, path)
+
+
+def _convert(request, graph, optimizations=(), supported_types=()) -> bytes:
     signatures = litert_signatures(
         graph, request.info.image_size, request.input_type
     )
@@ -37,10 +110,19 @@ def write_litert(request: Request, path: pathlib.Path) -> None:
         converter = tf.lite.TFLiteConverter.from_saved_model(
             static_model, signature_keys=list(signatures)
         )
+        converter.optimizations = list(optimizations)
+        converter.target_spec.supported_types = list(supported_types)
         # By default an operation that LiteRT lacks would go in as one of
         # TensorFlow's, which phones and browsers cannot run.
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        content = converter.convert()
+        return converter.convert()
+
+
+def _write(content, convolutions, request, path) -> None:
+    classifier = request.graph.classifier.kernel.shape
+    num_classifier = int(np.prod(classifier))
+    weights = request.graph.network.count_params() - num_classifier
+    check_contents(content, convolutions, weights, num_classifier)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
 

@@ -6,6 +6,8 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from bagnet_tf.inference import inference_model
+
 from .request import Request
 from .signatures import (
     IMAGE_BYTES,
@@ -29,9 +31,8 @@ def write_saved_model(request: Request, path: pathlib.Path) -> None:
     """
     graph = request.graph
     if request.precision != "float32":
-        graph = InferenceGraph(
-            request.model, request.info.head, request.precision
-        )
+        network = inference_model(request.model, request.precision)
+        graph = InferenceGraph(request.model, request.info.head, network)
     tf.saved_model.save(
         ReusableModel(graph),
         str(path),

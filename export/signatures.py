@@ -56,22 +56,22 @@ class InferenceGraph:
         self,
         model: keras.Model,
         head: str = "softmax",
-        precision: str = "float32",
+        network: keras.Model | None = None,
     ):
         """Folds a model and takes it apart.
 
         Args:
             model: A BagNet with a classifier and `include_preprocessing`.
             head: One of `bagnet_tf.heads.HEADS`.
-            precision: That of the convolutions, as in
-                `bagnet_tf.inference_model`.
+            network: What stands for its inference model, with layers of the
+                same names; by default that itself, in float32.
 
         Raises:
             ValueError: If one of them is anything else.
         """
         check_head(head)
         self.head = head
-        self.network = inference_model(model, precision)
+        self.network = network or inference_model(model)
         if NORMALIZATION_LAYER not in [layer.name for layer in model.layers]:
             raise ValueError(
                 "model must normalise its input itself "

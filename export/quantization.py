@@ -1,0 +1,84 @@
+"""Which network stands for an 8-bit file when it is converted?
+
+Where LiteRT shall round an activation, TensorFlow's fake quantisation says in
+which range. The converter takes these ranges as they are, so that it needs no
+calibration of its own, which would know the farthest value only, and both
+signatures of a file have the same. What has no range stays float: pooling and
+classifier, so that the logits remain the mean of the patch logits.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from bagnet_tf.architecture import STEM_LAYERS
+
+from .calibration import (
+    CLIPPED,
+    Range,
+    activation_ranges,
+    largest_activations,
+)
+from .equalization import equalize
+
+# One step a grey level: pixels are not rounded.
+_PIXELS = Range(0.0, 255.0)
+
+
+def quantized_network(
+    network: keras.Model,
+    calibration: Callable[[], Iterable[np.ndarray]],
+    clipped: float = CLIPPED,
+    equalized: bool = True,
+) -> keras.Model:
+    """Makes the network that a converter turns into an 8-bit file.
+
+    Args:
+        network: What `bagnet_tf.inference_model` gave, float32.
+        calibration: Gives images, uint8 (batch, height, width, channels),
+            the same each time.
+        clipped: Of the activations of a layer, so many in % may lie above
+            their range, and as many below.
+        equalized: Whether channels are brought to a like reach first.
+
+    Returns:
+        A network of the same inputs and outputs whose activations are rounded;
+        its weights are not yet.
+    """
+    largest = largest_activations(network, calibration())
+    if equalized:
+        network, largest = equalize(network, largest)
+    ranges = activation_ranges(network, calibration(), largest, clipped)
+    return _rounding_network(network, ranges)
+
+
+def _rounding_network(network, ranges: Mapping[str, Range]) -> keras.Model:
+    def call(layer, inputs, **kwargs):
+        if layer.name == STEM_LAYERS[1]:
+            inputs = _Rounding(_PIXELS)(inputs)
+        outputs = layer(inputs, **kwargs)
+        found = ranges.get(layer.name)
+        return outputs if found is None else _Rounding(found)(outputs)
+
+    rounding = keras.models.clone_model(network, call_function=call)
+    for layer in network.layers:
+        rounding.get_layer(layer.name).set_weights(layer.get_weights())
+    return rounding
+
+
+class _Rounding(keras.layers.Layer):
+    """Rounds to the 256 values of a range, and says so to the converter."""
+
+    def __init__(self, limits: Range):
+        super().__init__()
+        self._limits = limits
+
+    def call(self, inputs):
+        return tf.quantization.fake_quant_with_min_max_args(
+            inputs, self._limits.low, self._limits.high
+        )
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
