@@ -23,7 +23,7 @@ import matplotlib
 import numpy as np
 import tensorflow_datasets as tfds
 from ai_edge_litert.interpreter import Interpreter
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from bagnet_tf.colours import colour_limit
 from bagnet_tf.datasets import glyphs
@@ -164,6 +164,10 @@ def _write_photos(folder) -> None:
     large.save(folder / "rotated.jpg", quality=90, exif=rotated)
     small.save(folder / "small.png")
     small.convert("L").save(folder / "grey.png")
+    # What a browser would use to change the colours, and Pillow does not.
+    gamma = PngImagePlugin.PngInfo()
+    gamma.add(b"gAMA", (100_000).to_bytes(4, "big"))
+    large.save(folder / "gamma.png", pnginfo=gamma)
     small.convert("P").save(folder / "palette.gif")
     transparent = large.convert("RGBA")
     ramp = np.linspace(0, 255, large.width).round().astype(np.uint8)

@@ -64,6 +64,18 @@ for (const { type, files, width, height } of cases.headers) {
   });
 }
 
+test("a JPEG file whose tables come before its frame", () => {
+  const bytes = [
+    [0xff, 0xd8],
+    [0xff, 0xc4, 0, 6, 1, 2, 3, 4],
+    [0xff, 0xff, 0xc2, 0, 17, 8, 1, 4, 2, 3],
+  ].flat();
+  assert.deepEqual(
+    imageHeader(Uint8Array.from(bytes)),
+    { type: "JPEG", width: 515, height: 260 },
+  );
+});
+
 test("what is no image has no header", () => {
   for (const text of ["", "hello", "a longer text that is no image at all"]) {
     assert.equal(imageHeader(Buffer.from(text)), null);
@@ -115,6 +127,15 @@ for (const one of cases.evidence) {
     assert.throws(changed({ patchLogits }), right);
   });
 }
+
+test("patches that only touch share no pixels", () => {
+  const grid = { shape: [1, 5], receptiveField: 8, stride: 4 };
+  const map = Float64Array.from([5, 4, 3, 2, 1]);
+  assert.deepEqual(strongestPatches(map, grid, 9), [0, 2, 4]);
+  assert.deepEqual(strongestPatches(map, grid, 2), [0, 2]);
+  const against = map.map((value) => value - 4);
+  assert.deepEqual(strongestPatches(against, grid, 9), [0]);
+});
 
 test("an empty map has a colour scale", () => {
   assert.equal(colourLimit([new Float64Array(9)]), 1);
