@@ -58,7 +58,7 @@ export class Stage {
     const context = canvas.getContext("2d");
     // In pixels of the image from here on.
     context.scale(canvas.width / width, canvas.height / height);
-    drawPhoto(context, view, Math.min(view.opacity / GREY_FROM, 1));
+    drawPhoto(context, view, 1, Math.min(view.opacity / GREY_FROM, 1));
     context.globalAlpha = view.opacity;
     context.drawImage(shadedMap(view, canvas), 0, 0, width, height);
     context.globalAlpha = 1;
@@ -98,11 +98,18 @@ function neighbour(key, { grid, cell }) {
   return key in moves ? moves[key][0] * cols + moves[key][1] : null;
 }
 
-function drawPhoto(context, { picture, grid }, grey) {
+/** The photo, some of it, its colours taken away in part. */
+function drawPhoto(context, { picture, grid }, alpha, grey) {
   const [height, width] = grid.imageSize;
-  context.filter = `grayscale(${grey})`;
+  context.globalAlpha = alpha;
   context.drawImage(picture, 0, 0, width, height);
-  context.filter = "none";
+  // Not by `filter`, which some browsers lack.
+  context.globalCompositeOperation = "saturation";
+  context.globalAlpha = grey;
+  context.fillStyle = "black";
+  context.fillRect(0, 0, width, height);
+  context.globalCompositeOperation = "source-over";
+  context.globalAlpha = 1;
 }
 
 /** The map's colours, shaded by the photo so that one sees where. */
@@ -113,9 +120,7 @@ function shadedMap(view, { width, height }) {
   context.fillStyle = "white";
   context.fillRect(0, 0, width, height);
   context.scale(width / grid.imageSize[1], height / grid.imageSize[0]);
-  context.globalAlpha = SHADE;
-  drawPhoto(context, view, 1);
-  context.globalAlpha = 1;
+  drawPhoto(context, view, SHADE, 1);
   context.globalCompositeOperation = "multiply";
   for (let cell = 0; cell < map.length; cell++) {
     const { top, left, bottom, right } = cellRect(grid, cell);
