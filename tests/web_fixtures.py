@@ -16,7 +16,7 @@ import shutil
 import sys
 import unittest
 
-# As the only copy of TensorFlow's news, for this is a command.
+# Before TensorFlow is imported, which has much to say.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import matplotlib
@@ -34,7 +34,7 @@ from bagnet_tf.loading import load_model
 from bagnet_tf.model_info import ModelInfo
 from bagnet_tf.photos import evaluation_transform, in_grey, load_photo
 from bagnet_tf.rendering.maps import COLOUR_MAP
-from export.formats import FORMATS, artefacts
+from export.formats import artefacts
 from export.metadata import describe
 from export.request import Request
 from export.web.kit import WEB_FOLDER, write_web_kit
@@ -107,7 +107,7 @@ def _calibration(photos, size):
 def _export(folder, request, photos) -> dict:
     """An export with its page; the answers of its files, by photo."""
     full = request.calibration is not None
-    names = [n for n in _FORMATS if n in FORMATS] if full else ["litert"]
+    names = _FORMATS if full else ("litert",)
     size = request.info.image_size
     written = artefacts(names, size)
     for artefact in written:
@@ -169,6 +169,8 @@ def _write_photos(folder) -> None:
     gamma.add(b"gAMA", (100_000).to_bytes(4, "big"))
     large.save(folder / "gamma.png", pnginfo=gamma)
     small.convert("P").save(folder / "palette.gif")
+    ramp = np.linspace(0, 65535, 200 * 300).reshape(200, 300)
+    Image.fromarray(ramp.astype(np.uint16)).save(folder / "deep.png")
     transparent = large.convert("RGBA")
     ramp = np.linspace(0, 255, large.width).round().astype(np.uint8)
     alpha = np.broadcast_to(ramp, large.size[::-1])
