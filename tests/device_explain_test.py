@@ -1,5 +1,6 @@
 """Is a photo explained on a device as by the model, without TensorFlow?"""
 
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -129,6 +130,14 @@ class LiteRTModelTest(DeviceTestCase):
             ValueError, r"shape \(1, 21, 27, 3\).*of shape \(1, 21, 26, 3\)"
         ):
             LiteRTModel(copy / _MODEL, read_metadata(copy))
+
+    def test_metadata_of_other_labels(self):
+        path = _EXPORTS["float32"] / _MODEL
+        metadata = metadata_of(path)
+        metadata = dataclasses.replace(metadata, labels=metadata.labels[1:])
+        model = LiteRTModel(path, metadata)
+        with self.assertRaisesRegex(ValueError, "4 classes of the metadata"):
+            model(random_images(1, SIZE)[0])
 
 
 class CommandTest(DeviceTestCase):

@@ -15,6 +15,7 @@ from bagnet_tf.loading import load_model
 from export.classifier_metadata import with_classifier_metadata
 from export.client.photos import evaluation_image, read_photo
 from export.mediapipe_file import MediaPipeRunner, write_mediapipe
+from export.report import format_table
 from export.verification import Tolerance, verify
 from tests.export_helpers import (
     CLASSES,
@@ -140,6 +141,8 @@ class MediaPipeFileTest(MediaPipeTestCase):
         self.assertTrue(result.passed, result)
         self.assertEqual(result.decision_agreement, 1)
         self.assertLen(result.errors, 1)
+        table = format_table([result], {"file": 1})
+        self.assertNotIn("nan", table)
 
     @parameterized.parameters("softmax", "sigmoid")
     def test_another_model_is_not_verified(self, head):
