@@ -14,7 +14,7 @@ const TOLERANCES = { litert: 1e-5, litert_dynamic: 2e-2, litert_int8: 2e-2 };
 
 // Grey levels, of pixels that browsers do not keep as they are stored: colours
 // are multiplied by their opacity, and 16 bits become 8 in another way.
-const GREY_LEVELS = { "transparent.png": 2, "deep.png": 1 };
+const GREY_LEVELS = { "transparent.png": 1, "deep.png": 1 };
 
 let browser, server;
 before(async () => {

@@ -100,6 +100,43 @@ test("every model can be chosen, and classifies the photo again", async (t) => {
   assert.equal(facts.size, names.length);
 });
 
+test("a photo chosen before the model is there", async (t) => {
+  const page = await openPage(browser, pageOf("imagenette"), t);
+  await page.locator("#choose:enabled").waitFor();
+  await choosePhoto(page, "glyph.jpg");
+  assert.match(await page.locator("#facts").textContent(), /hash verified/);
+  assert.ok(await page.locator("#answer").isVisible());
+});
+
+test("of two choices in a hurry the last one counts", async (t) => {
+  const page = await open(t);
+  const [first, last] = await page.evaluate(() => {
+    const names = [...document.querySelector("#model").options].map(
+      (option) => option.value,
+    );
+    return names.slice(1, 3);
+  });
+  const choose = (name) => page.locator("#model").evaluate((select, value) => {
+    select.value = value;
+    select.dispatchEvent(new Event("change"));
+  }, name);
+  await page.setInputFiles("#file", join(FOLDER, "photos", "glyph.jpg"));
+  await choose(first);
+  await choose(last);
+  await page.locator("#answer").waitFor();
+  await page.waitForFunction(() =>
+    !document.querySelector("#status").textContent);
+  const { title } = await page.evaluate(async (wanted) => {
+    const { readMetadata } = await import("./js/metadata.js");
+    const metadata = await readMetadata(
+      new URL("metadata.json", document.baseURI),
+    );
+    return metadata.models.find(({ name }) => name === wanted);
+  }, last);
+  const facts = await page.locator("#facts").textContent();
+  assert.ok(facts.includes(`model of ${title} (`), facts);
+});
+
 async function drop(page, files) {
   const transfer = await page.evaluateHandle((given) => {
     const found = new DataTransfer();

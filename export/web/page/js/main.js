@@ -14,7 +14,8 @@ const classifier = new Classifier();
 let metadata = null;
 let description = null; // Of the chosen model.
 let opening = null; // Until the chosen model is ready, or has failed.
-let photo = null; // What was classified last: an image file.
+let photo = null; // What is shown: an image file.
+let asked = null; // What is being classified.
 let turn = 0; // Counts what was asked for: late answers are not shown.
 
 const answerView = new AnswerView((choice) => mapView.choose(choice));
@@ -72,10 +73,11 @@ function connect() {
   });
   element("model").addEventListener("change", async ({ target }) => {
     const chosen = metadata.models.find(({ name }) => name === target.value);
+    const again = asked ?? photo;
     try {
       await openModel(chosen);
-      if (photo) {
-        await classify(photo);
+      if (again && description.name === chosen.name) {
+        await classify(again);
       }
     } catch (error) {
       showProblem(error);
@@ -91,7 +93,9 @@ async function openModel(chosen) {
   opening = classifier.open(chosen, metadata);
   opening.catch(() => {}); // Told here, and at every photo.
   const { verified, threads } = await opening;
-  description = { ...chosen, verified, threads };
+  if (description === chosen) {
+    description = { ...chosen, verified, threads };
+  }
   if (mine === turn) {
     say(photo ? "" : "Ready.");
   }
@@ -99,18 +103,25 @@ async function openModel(chosen) {
 
 async function classify(chosen) {
   const mine = ++turn;
+  asked = chosen;
   element("problem").hidden = true;
   say("Classifying …");
   try {
     await opening;
     const answer = await classifier.classify(chosen);
-    if (mine === turn) {
-      photo = chosen;
-      show(answer);
+    if (mine !== turn) {
+      answer.picture.close();
+      return;
     }
+    photo = chosen;
+    show(answer);
   } catch (error) {
     if (mine === turn) {
       showProblem(error);
+    }
+  } finally {
+    if (mine === turn) {
+      asked = null;
     }
   }
 }
