@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from absl import logging
 
+from bagnet_tf.geometry import geometry_of
+
 from .formats import KITS, Artefact, artefacts, check_formats
 from .metadata import describe, write_labels
 from .metadata_file import METADATA_FILE, write_metadata
@@ -93,14 +95,14 @@ def export_model(
 
     Example:
         >>> request = Request(*load_model("model.keras"))
-        >>> images = functools.partial(
-        ...     verification_images, "glyphs", "validation", None, 64
-        ... )
+        >>> images = real_images("glyphs", "validation", None, 64)
         >>> export_model(request, "exported", ["litert"], images).passed
     """
     check_formats(formats, further_sizes, request.calibration is not None)
     check_output(output, overwrite)
     wanted = artefacts(formats, request.info.image_size, further_sizes)
+    for artefact in wanted:  # Refuses images smaller than a patch.
+        geometry_of(request.model).grid_shape(*artefact.image_size)
     with _temporary_sibling(pathlib.Path(output)) as folder:
         for artefact in wanted:
             logging.info("Writing %s.", artefact.path)

@@ -1,13 +1,15 @@
-"""Exports a model, verified: SavedModel and LiteRT files, labels, metadata.
+"""Exports a model, verified: to servers, devices and browsers.
 
 python -m export.main --model=model.keras --output=DIR
-    --formats=saved_model,litert
+    --formats=saved_model,litert,litert_int8,web
+    --calibration_dataset=imagenette/320px-v2
+    --verification_dataset=imagenette/320px-v2
 
-writes DIR/saved_model/1/, DIR/litert/model.tflite, DIR/labels.txt and
-DIR/metadata.json. Each file is reloaded in its own runtime and compared with
-the model on images of --verification_dataset. Exit status: 0, or 1 if a file
-disagrees with the model (nothing is kept then), or 2 for a mistake in the
-arguments.
+writes DIR/saved_model/1/, DIR/litert/model.tflite and model_int8.tflite,
+DIR/web/, DIR/labels.txt and DIR/metadata.json. Each file is reloaded in its own
+runtime and compared with the model on images of --verification_dataset. Exit
+status: 0, or 1 if a file disagrees with the model (nothing is kept then), or 2
+for a mistake in the arguments.
 """
 
 from absl import flags

@@ -15,6 +15,7 @@ from bagnet_tf.preprocessing import RESIZE_RULE
 from .formats import Artefact
 from .request import Request
 from .verification import Verification
+from .versions import SAVED_MODEL
 
 LABELS_FILE = "labels.txt"
 
@@ -91,12 +92,15 @@ def _grid(model, image_size):
 
 def _format(request, artefact):
     typed = artefact.format.typed_input
-    return {
+    record = {
         "path": artefact.path,
         "input_size": list(artefact.image_size),
         "input_dtype": request.input_type if typed else "float32",
         **_grid(request.model, artefact.image_size),
     }
+    if artefact.path == SAVED_MODEL:
+        record["precision"] = request.precision
+    return record
 
 
 def _versions():

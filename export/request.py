@@ -58,5 +58,7 @@ class Request:
 
     def at_size(self, image_size: tuple[int, int]) -> "Request":
         """The same for images of another size (height, width), pixels."""
+        if image_size == self.info.image_size:
+            return self  # With its graph, if that was made.
         info = dataclasses.replace(self.info, image_size=image_size)
         return dataclasses.replace(self, info=info)

@@ -12,6 +12,7 @@ from unittest import mock
 
 import numpy as np
 from absl.testing import absltest, parameterized
+from ai_edge_litert.interpreter import Interpreter
 
 from bagnet_tf.model_info import ModelInfo
 from export import exporter, main
@@ -111,6 +112,39 @@ class ExportModelTest(TemporaryFolderTest):
             self.assertEqual(verification["num_images"], 5)
             self.assertEqual(verification["decision_agreement"], 1)
 
+    def test_further_sizes(self):
+        result = export_model(
+            request(info=_INFO),
+            self.output,
+            ["litert"],
+            batches,
+            [(33, 17), (9, 9)],
+        )
+        self.assertTrue(result.passed)
+        metadata = json.loads((self.output / "metadata.json").read_text())
+        self.assertEqual(
+            metadata["formats"]["litert_33x17"],
+            {
+                "path": "litert/model_33x17.tflite",
+                "input_size": [33, 17],
+                "input_dtype": "float32",
+                "grid_shape": [8, 4],
+                "unseen_margin": [0, 0],
+            },
+        )
+        path = self.output / "litert/model_9x9.tflite"
+        runner = Interpreter(str(path)).get_signature_runner("patch_logits")
+        image = runner.get_input_details()["image"]
+        self.assertEqual(image["shape"].tolist(), [1, 9, 9, 3])
+        self.assertEqual(
+            [v["artefact"] for v in metadata["verification"]],
+            [
+                "litert/model.tflite",
+                "litert/model_33x17.tflite",
+                "litert/model_9x9.tflite",
+            ],
+        )
+
     def test_another_models_file_leaves_nothing(self):
         result = self._export(tiny_tflite(seed=1))
         self.assertFalse(result.passed)
@@ -187,6 +221,14 @@ class ExportModelTest(TemporaryFolderTest):
         with self.assertRaisesRegex(ValueError, "saved_model, litert"):
             check_formats(formats)
 
+    def test_formats_that_lack_something(self):
+        with self.assertRaisesRegex(ValueError, "calibration_dataset must"):
+            check_formats(["litert_int8"], has_calibration=False)
+        with self.assertRaisesRegex(ValueError, "saved_model beside serving"):
+            check_formats(["serving", "litert"])
+        with self.assertRaisesRegex(ValueError, "formats of a fixed size"):
+            check_formats(["saved_model"], [(64, 64)])
+
 
 class CommandTest(TemporaryFolderTest):
     def setUp(self):
@@ -228,6 +270,17 @@ class CommandTest(TemporaryFolderTest):
         self.assertIn("litert/model.tflite", result.stdout)
         self.assertEqual(self.names(), ["exported", *self.before])
 
+    def test_a_version_for_tf_serving(self):
+        base = self.folder / "models"
+        self.assertEqual(
+            self._main(formats="saved_model", saved_model_base=base), 0
+        )
+        for name in ("saved_model.pb", "variables/variables.index"):
+            self.assertEqual(
+                (base / "1" / name).read_bytes(),
+                (self.output / "saved_model/1" / name).read_bytes(),
+            )
+
     def test_a_mistake_is_one_line_and_status_2(self):
         labels = self.folder / "names.txt"
         labels.write_text("ant\nbee\n")
@@ -250,6 +303,22 @@ class CommandTest(TemporaryFolderTest):
         ({"formats": "torch"}, "saved_model, litert"),
         ({"image_size": 4}, "image_size must"),
         ({"num_verification_images": 4}, "must be at most 3"),
+        ({"sizes": "64,big"}, "sizes must be sides in pixels"),
+        (
+            {"sizes": "4", "formats": "litert"},
+            "large as the receptive field",
+        ),
+        ({"precision": "float16"}, "precision must be one of float32, bf"),
+        ({"input_type": "int8"}, "input_type must be one of float32, uint8"),
+        ({"formats": "litert_int8"}, "calibration_dataset must"),
+        (
+            {"formats": "litert", "saved_model_base": "models"},
+            "saved_model for --saved_model_base",
+        ),
+        (
+            {"formats": "litert_int8", "calibration_dataset": "glyph"},
+            "glyphs",
+        ),
     )
     def test_refusals(self, values, message):
         with self.assertRaisesRegex(ValueError, message):

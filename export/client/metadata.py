@@ -27,11 +27,13 @@ class FormatRecord:
         path: Where it lies, relative to the export.
         input_size: (height, width) of the images that it was made for, pixels.
         input_dtype: `"float32"` or `"uint8"`; values are 0-255 in both.
+        precision: That of the convolutions of a SavedModel.
     """
 
     path: str
     input_size: tuple[int, int]
     input_dtype: str
+    precision: str = "float32"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,6 +243,7 @@ def _parsed(content, folder) -> Metadata:
                 str(record["path"]),
                 _size(record.get("input_size", input_size)),
                 record.get("input_dtype", "float32"),
+                record.get("precision", "float32"),
             )
             for name, record in content["formats"].items()
         },
