@@ -131,6 +131,18 @@ class WrongAnswersTest(ServedModelTestCase):
         self.assert_fails(pattern, client.predict, random_images(1, SIZE))
         self.assertLen(self.server.requests, 1)  # Asking again is no use.
 
+    @with_protocols(("", ""))
+    def test_answers_of_many_megabytes_arrive(self, protocol, _):
+        # gRPC refuses more than 4 MB unless told.
+        large = np.zeros((1, 5, 6, 50_000), np.float32)
+        self.server.faults.append(
+            lambda outputs: {**outputs, "patch_logits": large}
+        )
+        client = self.served(protocol)
+        self.assert_fails(
+            r"\(1, 5, 6, 50000\), not", client.predict, random_images(1, SIZE)
+        )
+
     @with_protocols(("logits", "logits"), ("image", "image"))
     def test_output_is_missing(self, protocol, name):
         self.server.faults.append(
