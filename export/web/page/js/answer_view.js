@@ -108,13 +108,14 @@ export class AnswerView {
     const words = (id) => `${labels[id]} ${percent(probabilities[id])}`;
     const [best, second] = this.#order;
     let title = named.map((id) => labels[id]).join(", ");
-    let detail = named.map((id) => percent(probabilities[id])).join(", ");
+    const sure = named.map((id) => percent(probabilities[id])).join(", ");
+    let detail = `${sure} probable`;
     if (!named.length) {
       title = labels.length === 1 ? `Not ${labels[0]}` : "None of the classes";
       detail = `most probable: ${words(best)}`;
     } else if (head === "softmax") {
-      detail = `${detail} probable, before ${words(
-        named[0] === best ? second : best)}`;
+      const other = named[0] === best ? second : best;
+      detail += `, before ${words(other)}`;
     }
     element("verdict-title").textContent = title;
     element("verdict-detail").textContent = detail;
