@@ -6,6 +6,7 @@ import pathlib
 import tempfile
 import time
 
+import keras
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
@@ -96,9 +97,22 @@ def write_litert_int8(request: Request, path: pathlib.Path) -> None:
         request.calibration, request.info.image_size
     )
     network = quantized_network(request.graph.network, calibration)
+    _write(convert_int8(request, network), "INT8", request, path)
+
+
+def convert_int8(request: Request, network: keras.Model) -> bytes:
+    """Makes the content of a file of 8-bit weights and activations.
+
+    Args:
+        request: The model, its input size and the type of its input.
+        network: What stands for it, with rounded activations, as
+            `export.quantization` makes it.
+
+    Returns:
+        The content; layers whose activations are not rounded stay float32.
+    """
     graph = InferenceGraph(request.model, request.info.head, network)
-    content = _convert(request, graph, optimizations=[tf.lite.Optimize.DEFAULT])
-    _write(content, "INT8", request, path)
+    return _convert(request, graph, optimizations=[tf.lite.Optimize.DEFAULT])
 
 
 def _convert(request, graph, optimizations=(), supported_types=()) -> bytes:

@@ -51,10 +51,23 @@ def quantized_network(
     if equalized:
         network, largest = equalize(network, largest)
     ranges = activation_ranges(network, calibration(), largest, clipped)
-    return _rounding_network(network, ranges)
+    return rounding_network(network, ranges)
 
 
-def _rounding_network(network, ranges: Mapping[str, Range]) -> keras.Model:
+def rounding_network(
+    network: keras.Model, ranges: Mapping[str, Range]
+) -> keras.Model:
+    """Makes the network that rounds where it is told to.
+
+    Args:
+        network: What `bagnet_tf.inference_model` or `equalize` gave.
+        ranges: By name of a layer, in which range its output is rounded; that
+            of others is not, and they stay float in a file.
+
+    Returns:
+        A network of the same inputs and outputs, with weights of its own.
+    """
+
     def call(layer, inputs, **kwargs):
         if layer.name == STEM_LAYERS[1]:
             inputs = _Rounding(_PIXELS)(inputs)

@@ -6,9 +6,11 @@ import tempfile
 import numpy as np
 from absl.testing import absltest, parameterized
 
+import bagnet_tf
+from export.formats import ROUNDED
 from export.images import real_images
 from export.litert import LiteRTRunner
-from export.verification import verify
+from export.verification import EXACT, Tolerance, verify
 from tests.export_helpers import CLASSES, batches, tiny_model, tiny_tflite
 
 
@@ -90,6 +92,70 @@ class VerifyTest(parameterized.TestCase):
     def test_no_images_is_no_proof(self):
         result = verify(tiny_model(), {"file": lambda: self.runner}, [])[0]
         self.assertFalse(result.passed)
+
+
+class ToleranceTest(parameterized.TestCase):
+    """The verdict on runners whose numbers are rounded."""
+
+    def setUp(self):
+        super().setUp()
+        self.model = tiny_model()
+        self.network = bagnet_tf.patch_logits_model(self.model)
+
+    def _verify(self, change, tolerance):
+        def run(images, class_ids):
+            expected = self.network.predict_on_batch(images.astype(np.float32))
+            maps = np.array(change(expected["patch_logits"]))
+            logits = maps.mean(axis=(1, 2))
+            return {
+                "serving_default.logits": logits,
+                "patch_logits.logits": logits,
+                "patch_logits.patch_logits": maps,
+            }
+
+        return verify(
+            self.model,
+            {"file": lambda: run},
+            batches(),
+            tolerances={"file": tolerance},
+        )[0]
+
+    def test_rounding_that_nobody_notices(self):
+        generator = np.random.default_rng(0)
+
+        def change(maps):
+            return maps + generator.normal(0, 0.01 * maps.std(), maps.shape)
+
+        self.assertFalse(self._verify(change, EXACT).passed)
+        result = self._verify(change, ROUNDED)
+        self.assertTrue(result.passed)
+        self.assertGreater(result.contrast_correlation, 0.99)
+        self.assertLess(result.contrast_correlation, 1)
+        self.assertLessEqual(
+            result.contrast_correlation_p5, result.contrast_correlation
+        )
+
+    def test_other_decisions(self):
+        def change(maps):
+            return np.roll(maps, 1, axis=-1)
+
+        result = self._verify(change, Tolerance(None, decision_agreement=0.9))
+        self.assertEqual(result.decision_agreement, 0)
+        self.assertFalse(result.passed)
+        self.assertTrue(self._verify(change, Tolerance(None)).passed)
+
+    def test_shuffled_maps(self):
+        def change(maps):
+            return maps[:, ::-1, ::-1]
+
+        result = self._verify(change, ROUNDED)
+        self.assertEqual(result.decision_agreement, 1)
+        self.assertLess(result.contrast_correlation, 0.9)
+        self.assertFalse(result.passed)
+
+    def test_bad_additivity(self):
+        tolerance = Tolerance(None, additivity=-1.0)
+        self.assertFalse(self._verify(lambda maps: maps, tolerance).passed)
 
 
 class VerificationImagesTest(absltest.TestCase):
