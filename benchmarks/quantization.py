@@ -180,7 +180,9 @@ def _opened(path) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _maps(network, images) -> np.ndarray:
-    outputs = network.predict(images.astype(np.float32), batch_size=16)
+    outputs = network.predict(
+        images.astype(np.float32), batch_size=16, verbose=0
+    )
     return outputs["patch_logits"]
 
 
