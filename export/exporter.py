@@ -92,6 +92,8 @@ def export_model(
     Raises:
         ValueError: If an argument is not as above, or `output` exists and may
             not be replaced.
+        RuntimeError: If a file is not what was asked for, or what was made of
+            it does not work; one line.
 
     Example:
         >>> request = Request(*load_model("model.keras"))

@@ -87,14 +87,21 @@ def main() -> int:
         images.images(_DATA_DIR.value, model.input_shape[-1])
         for images in (_CALIBRATION, _VERIFICATION)
     )
-    result = export_model(
-        Request(model, info, calibration, _PRECISION.value, _INPUT_TYPE.value),
-        _OUTPUT.value,
-        _FORMATS.value,
-        verification,
-        sizes,
-        _OVERWRITE.value,
+    request = Request(
+        model, info, calibration, _PRECISION.value, _INPUT_TYPE.value
     )
+    try:
+        result = export_model(
+            request,
+            _OUTPUT.value,
+            _FORMATS.value,
+            verification,
+            sizes,
+            _OVERWRITE.value,
+        )
+    except RuntimeError as error:  # Of the check of a file, or of a kit.
+        print(f"Nothing was exported: {error}")
+        return 1
     print(format_table(result.verifications, result.sizes))
     if not result.passed:
         print("Nothing was exported: a file disagrees with the model.")

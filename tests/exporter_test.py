@@ -17,7 +17,7 @@ from ai_edge_litert.interpreter import Interpreter
 from bagnet_tf.model_info import ModelInfo
 from export import exporter, main
 from export.exporter import export_model
-from export.formats import FORMATS, check_formats
+from export.formats import FORMATS, KITS, check_formats
 from export.report import format_table
 from tests.export_helpers import (
     CLASSES,
@@ -295,6 +295,15 @@ class CommandTest(TemporaryFolderTest):
     def test_a_mismatch_is_status_1(self):
         with _writes(tiny_tflite(seed=1)):
             self.assertEqual(self._main(formats="litert"), 1)
+        self.assertEqual(self.names(), self.before)
+
+    def test_a_kit_that_does_not_work_is_status_1(self):
+        def write(folder, metadata, images):
+            raise RuntimeError("Warm-up: no request to patch_logits.")
+
+        kit = dataclasses.replace(KITS["serving"], write=write)
+        with mock.patch.dict(KITS, {"serving": kit}):
+            self.assertEqual(self._main(formats="saved_model,serving"), 1)
         self.assertEqual(self.names(), self.before)
 
     @parameterized.parameters(
