@@ -275,6 +275,25 @@ test("the server is gone", async (t) => {
 
 // === Nothing leaves the device ===
 
+test("the headers that docs/browser.md gives to servers", async (t) => {
+  const docs = readFileSync(
+    new URL("../../docs/browser.md", import.meta.url), "utf8",
+  );
+  const header = /^ *([\w-]+): (default-src.*|same.*|require.*)$/gm;
+  const headers = Object.fromEntries(
+    [...docs.matchAll(header)].map((line) => line.slice(1)),
+  );
+  assert.equal(Object.keys(headers).length, 3);
+  const strict = await serve(FOLDER, headers);
+  t.after(strict.close);
+  const page = await ready(
+    await openPage(browser, `${strict.url}${PAGE}/`, t),
+  );
+  await choosePhoto(page, "small.png");
+  assert.match(await page.locator("#facts").textContent(), /several threads/);
+  assert.deepEqual(page.problems, []);
+});
+
 test("no other host can be reached, from the page or its worker", async (t) => {
   const foreign = await serve(FOLDER, { "Access-Control-Allow-Origin": "*" });
   t.after(foreign.close);
