@@ -63,9 +63,10 @@ def _readers(options) -> dict[str, Callable[[], None]]:
     """By name, what reads all photos once."""
     import tensorflow as tf
     from bagnet_tf.train.configs import imagenette
-    from bagnet_tf.train.pipeline import evaluation_batches, training_batches
+    from bagnet_tf.train.pipeline import training_batches
 
     from bagnet_tf.datasets import image_source
+    from bagnet_tf.datasets.batches import evaluation_batches
     from bagnet_tf.preprocessing import decode_image
 
     source = image_source(options.dataset, options.data_dir)

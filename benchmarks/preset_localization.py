@@ -67,9 +67,8 @@ def _options() -> argparse.Namespace:
 
 def _mosaics(options, size) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields batches of mosaics, and the class ids of their photos, by row."""
-    from bagnet_tf.train.pipeline import evaluation_batches
-
     from bagnet_tf.datasets import image_source
+    from bagnet_tf.datasets.batches import evaluation_batches
 
     source = image_source("imagenette/320px-v2", options.data_dir)
     photos, labels = [], []

@@ -7,12 +7,12 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from bagnet_tf import ranking
+from bagnet_tf.intervals import auroc_interval, wilson_interval
 from train.binary_scores import (
     binary_scores,
     fit_operating_points,
     fit_threshold,
 )
-from train.intervals import auroc_interval, wilson_interval
 
 
 def _photos(count=200, seed=0):

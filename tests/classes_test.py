@@ -8,16 +8,16 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from bagnet_tf.datasets import image_source
-from bagnet_tf.model_info import ModelInfo, numbered_labels
-from tests.evaluate_helpers import run_evaluate
-from tests.small_models import compute, random_images, tiny_model
-from tests.training_helpers import ArraySource
-from train.classes import (
+from bagnet_tf.datasets.classes import (
     OnlyClasses,
     check_labels,
     fitted_of,
     matching_classes,
 )
+from bagnet_tf.model_info import ModelInfo, numbered_labels
+from tests.evaluate_helpers import run_evaluate
+from tests.small_models import compute, random_images, tiny_model
+from tests.training_helpers import ArraySource
 from train.evaluation import Evaluator
 
 _INFO = ModelInfo((16, 16), ("crane", "ant", "bee", "crane", "cat"))

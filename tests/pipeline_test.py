@@ -6,9 +6,10 @@ from absl.testing import absltest, parameterized
 from PIL import Image
 
 from bagnet_tf.datasets import image_source
+from bagnet_tf.datasets.batches import evaluation_batches
 from bagnet_tf.preprocessing import evaluation_transform
 from tests.training_helpers import ArraySource, tiny_config
-from train.pipeline import evaluation_batches, training_batches
+from train.pipeline import training_batches
 
 
 def _folder_of_gradients(folder, kind, count=8):

@@ -3,7 +3,7 @@ import math
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from train.intervals import wilson_interval
+from bagnet_tf.intervals import wilson_interval
 from train.scores import ClassificationScores
 
 

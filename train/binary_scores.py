@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from bagnet_tf.heads import probabilities_of
+from bagnet_tf.intervals import auroc_interval, rate
 from bagnet_tf.ranking import auroc, average_precision
 
 from .calibration import calibration_errors
-from .intervals import auroc_interval, rate
 
 SPECIFICITY = 0.9  # That thresholds are made for.
 

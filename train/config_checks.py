@@ -3,8 +3,8 @@
 import ml_collections
 
 from bagnet_tf.datasets import ImageSource
+from bagnet_tf.datasets.classes import check_labels
 
-from .classes import check_labels
 from .step import PRECISIONS
 
 

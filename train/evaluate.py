@@ -155,9 +155,13 @@ def _evaluate(strategy, is_chief: bool) -> dict:
     import numpy as np
 
     from bagnet_tf.datasets import image_source
+    from bagnet_tf.datasets.classes import (
+        OnlyClasses,
+        fitted_of,
+        matching_classes,
+    )
     from bagnet_tf.loading import load_model
 
-    from .classes import OnlyClasses, fitted_of, matching_classes
     from .evaluation import Evaluator
     from .mask_scores import MaskScoring
 

@@ -9,15 +9,18 @@ import numpy as np
 import tensorflow as tf
 
 from bagnet_tf.datasets import ImageSource
+from bagnet_tf.datasets.batches import (
+    corrupt_images_named,
+    evaluation_batches,
+)
+from bagnet_tf.datasets.classes import check_labels
 from bagnet_tf.evidence import patch_logits_model
 from bagnet_tf.geometry import geometry_of, has_patches
 
 from .binary_scores import fit_operating_points
 from .calibration import fit_temperature
-from .classes import check_labels
 from .label_scores import LabelScores, shown_classes
 from .mask_scores import EvidenceBatch, HitScores, MaskScores, MaskScoring
-from .pipeline import corrupt_images_named, evaluation_batches
 from .replicas import over_replicas
 from .scores import ClassificationScores
 from .set_scores import SetScores

@@ -7,6 +7,7 @@ import ml_collections
 import numpy as np
 
 from bagnet_tf.datasets import ImageSource
+from bagnet_tf.datasets.batches import evaluation_batches
 from bagnet_tf.evidence import class_centred, patch_logits_model
 from bagnet_tf.geometry import geometry_of
 from bagnet_tf.heads import is_centred
@@ -16,7 +17,6 @@ from bagnet_tf.photos import CropTransform
 from bagnet_tf.rendering import colour_limit, overlay_on_photo
 
 from .label_scores import shown_classes
-from .pipeline import evaluation_batches
 
 NUM_PICTURES = 8
 

@@ -4,14 +4,12 @@ What a training step sees depends on (seed, epoch, step) alone, so a run that
 was stopped anywhere goes on with the same batches.
 """
 
-import contextlib
-from collections.abc import Iterator
-
 import ml_collections
 import tensorflow as tf
 
-from bagnet_tf.datasets import ImageSource, corrupt_images
-from bagnet_tf.preprocessing import decode_image, evaluation_image
+from bagnet_tf.datasets import ImageSource
+from bagnet_tf.datasets.batches import decoded
+from bagnet_tf.preprocessing import evaluation_image
 
 from .mixing import mixed
 
@@ -58,27 +56,6 @@ def training_sizes(config: ml_collections.ConfigDict) -> list[int]:
     return sizes + [config.image_size] * (config.epochs - done)
 
 
-@contextlib.contextmanager
-def corrupt_images_named(source: ImageSource, split: str) -> Iterator[None]:
-    """Turns a failure to decode into an error that names the image.
-
-    Raises:
-        ValueError: If a batch of `split`, drawn within, holds an image that
-            cannot be decoded.
-    """
-    try:
-        yield
-    except tf.errors.InvalidArgumentError as error:
-        image = next(corrupt_images(source, split), None)
-        if image is None:
-            raise
-        raise ValueError(
-            f"dataset {source.name!r} must hold readable images; "
-            "--skip_corrupt goes without the others. "
-            f"Received: image={image!r}"
-        ) from error
-
-
 def training_batches(
     source: ImageSource,
     config: ml_collections.ConfigDict,
@@ -116,7 +93,7 @@ def training_batches(
         if config.min_crop_area < 1:
             image = _random_resized_crop(image, size, seed, config)
         else:
-            image = evaluation_image(_decoded(image), size)
+            image = evaluation_image(decoded(image), size)
         if config.random_flip:
             image = tf.image.stateless_random_flip_left_right(image, seed)
         label = example["label"]
@@ -164,47 +141,6 @@ def training_batches(
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def evaluation_batches(
-    source: ImageSource,
-    split: str,
-    image_size: tuple[int, int],
-    batch_size: int,
-) -> tf.data.Dataset:
-    """A split in its own order under the evaluation transform.
-
-    Returns:
-        A dataset of dicts: `image`, uint8 (batch, height, width, channels);
-        `label`, int64 (batch,), or as the source has it multi-hot, float32
-        (batch, classes); `id`, strings (batch,); and, where the source has
-        masks, `mask`, bool (batch, height, width). The last batch may be
-        smaller.
-    """
-
-    def prepared(example):
-        batch = {
-            "image": evaluation_image(_decoded(example["image"]), image_size),
-            "label": example["label"],
-            "id": example["id"],
-        }
-        if source.has_masks:
-            mask = tf.cast(example["mask"], tf.uint8)[..., None] * 255
-            mask = evaluation_image(tf.repeat(mask, 3, axis=-1), image_size)
-            batch["mask"] = mask[..., 0] >= 128
-        return batch
-
-    return (
-        source.dataset(split)
-        .map(prepared, num_parallel_calls=tf.data.AUTOTUNE)
-        .batch(batch_size)
-        .prefetch(tf.data.AUTOTUNE)
-    )
-
-
-def _decoded(image: tf.Tensor) -> tf.Tensor:
-    """Decodes bytes; passes pixels."""
-    return decode_image(image) if image.dtype == tf.string else image
-
-
 def _random_resized_crop(image, size, seed, config):
     """A random part of the image, resized; JPEGs are decoded there only."""
     encoded = image.dtype == tf.string
@@ -227,7 +163,7 @@ def _random_resized_crop(image, size, seed, config):
         return tf.image.decode_and_crop_jpeg(image, window, channels=3)
 
     def from_pixels():
-        pixels = _decoded(image)
+        pixels = decoded(image)
         begin, extent = crop_of(tf.shape(pixels))
         return tf.slice(pixels, begin, extent)
 

@@ -13,11 +13,11 @@ import tensorflow as tf
 
 from bagnet_tf.architecture import ARCHITECTURES
 from bagnet_tf.datasets import ImageSource, image_source
+from bagnet_tf.datasets.batches import evaluation_batches
 from bagnet_tf.loading import load_model
 from bagnet_tf.models import BagNet
 
 from .evaluation import Evaluator
-from .pipeline import evaluation_batches
 
 # What may ship inside the package.
 _MOST_BYTES = 8_000_000

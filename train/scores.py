@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from bagnet_tf.intervals import rate
+
 from .binary_scores import binary_scores
 from .calibration import CalibrationScores
-from .intervals import rate
 
 
 class ClassificationScores:

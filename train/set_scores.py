@@ -3,9 +3,9 @@
 import numpy as np
 
 from bagnet_tf.heads import probabilities_of
+from bagnet_tf.intervals import rate
 
 from .calibration import calibration_errors
-from .intervals import rate
 
 
 class SetScores:

@@ -15,6 +15,7 @@ import tensorflow as tf
 from absl import logging
 
 from bagnet_tf.datasets import image_source
+from bagnet_tf.datasets.batches import corrupt_images_named
 
 from .class_weights import weights_of_classes
 from .config_checks import check_config
@@ -22,7 +23,6 @@ from .network import build_model
 from .objective import Objective, load_teacher
 from .optimization import build_optimizer, learning_rate_schedule
 from .pipeline import (
-    corrupt_images_named,
     steps_per_epoch,
     training_batches,
 )

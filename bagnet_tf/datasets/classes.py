@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from bagnet_tf.datasets import ImageSource
+from bagnet_tf.datasets.base import ImageSource
 from bagnet_tf.heads import check_head
 from bagnet_tf.model_info import ModelInfo
 
