@@ -15,7 +15,7 @@ import tensorflow as tf
 
 # Of all values of a layer, this share in % may lie above its range, and as
 # much below.
-CLIPPED = 0.01
+CLIPPED = 0.02
 
 # Enough for that percentile, with hundreds of images and dozens of channels.
 _POSITIONS = 256
