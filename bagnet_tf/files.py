@@ -1,10 +1,14 @@
-"""How is a text file written whole or not at all?"""
+"""How are files written whole or not at all?"""
 
+import contextlib
 import csv
 import io
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+
+Files = dict[str, pathlib.Path]
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
@@ -33,3 +37,23 @@ def write_csv(
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, table.getvalue())
+
+
+@contextlib.contextmanager
+def written_whole(files: Mapping[str, pathlib.Path]) -> Iterator[Files]:
+    """Gives temporary files by kind, and renames them when all are written.
+
+    Example:
+        >>> with written_whole({"numbers": output / "cat.json"}) as temporary:
+        ...     temporary["numbers"].write_text("{}")
+    """
+    folder = next(iter(files.values())).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        staged = {
+            kind: pathlib.Path(temporary, file.name)
+            for kind, file in files.items()
+        }
+        yield staged
+        for kind, file in files.items():
+            staged[kind].replace(file)

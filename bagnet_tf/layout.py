@@ -6,6 +6,7 @@ a whole number of pixels.
 """
 
 import dataclasses
+from typing import ClassVar
 
 from bagnet_tf.geometry import Box, PatchGeometry
 
@@ -20,6 +21,8 @@ _COLUMNS = 4
 _PANEL_SIZE = 448
 _SHEET_SIZE = 224
 _SHEET_GAP = 6
+# So that the title of a gallery of few small images is not cut.
+_LEAST_WIDTH = 900
 _PANEL_TITLE = 72
 _GAP = 28
 _COLOUR_BAR_WIDTH = 28
@@ -201,6 +204,76 @@ class SheetLayout:
 
     def _row(self, row: int) -> int:
         return TITLE_SIZE + row * (_PANEL_TITLE + self._shape[0] + _GAP)
+
+
+@dataclasses.dataclass(frozen=True)
+class GalleryLayout:
+    """Title and note; rows of images, each with a heading; colour bar beside.
+
+    Attributes:
+        image_shape: (height, width) of the images, pixels.
+        row_lengths: Number of images of each row.
+        row_titles: Whether each row has a heading.
+        tile_size: About how large the longer side of an image is drawn.
+        num_captions: Lines above each image.
+        has_scale: Whether there is a colour bar.
+        num_note_lines: Lines below the title.
+    """
+
+    CAPTION: ClassVar[int] = 24
+    _ROOM: ClassVar[int] = 14  # Between images.
+
+    image_shape: tuple[int, int]
+    row_lengths: tuple[int, ...]
+    row_titles: tuple[bool, ...]
+    tile_size: int
+    num_captions: int
+    has_scale: bool
+    num_note_lines: int
+
+    @property
+    def width(self) -> int:
+        """Width of the picture."""
+        inner = max(self.row_lengths) * (self._shape[1] + self._ROOM)
+        inner = max(inner + self.has_scale * _COLOUR_BAR_ROOM, _LEAST_WIDTH)
+        return inner + 2 * MARGIN
+
+    @property
+    def height(self) -> int:
+        """Height of the picture."""
+        return self.row_top(len(self.row_lengths)) + MARGIN // 2
+
+    @property
+    def colour_bar(self) -> Box:
+        """Place of the colour bar: to the right, at most two rows high."""
+        top = self.tile(0, 0).top
+        left = self.width - MARGIN - _COLOUR_BAR_ROOM
+        bottom = max(self.tile(0, 0).bottom, top + 2 * _SHEET_SIZE)
+        bottom = min(bottom, self.height - MARGIN)
+        return Box(top, left, bottom, left + _COLOUR_BAR_WIDTH)
+
+    def row_top(self, row: int) -> int:
+        """Where a row's heading begins."""
+        top = MARGIN // 2 + 60 + self.num_note_lines * LINE
+        titles = sum(self.row_titles[:row]) * LINE
+        return top + titles + row * self._row_height
+
+    def tile(self, row: int, place: int) -> Box:
+        """Place of an image; its captions stand above."""
+        height, width = self._shape
+        top = self.row_top(row) + self.row_titles[row] * LINE
+        top += self.num_captions * self.CAPTION
+        left = MARGIN + place * (width + self._ROOM)
+        return Box(top, left, top + height, left + width)
+
+    @property
+    def _row_height(self) -> int:
+        captions = self.num_captions * self.CAPTION
+        return captions + self._shape[0] + self._ROOM
+
+    @property
+    def _shape(self) -> tuple[int, int]:
+        return _enlarged(self.image_shape, self.tile_size)
 
 
 def _enlarged(image_shape, size) -> tuple[int, int]:

@@ -1,9 +1,9 @@
-"""Where do the results of `explain` go, and how are they written whole?"""
+"""Where do the results of `explain` go?"""
 
-import contextlib
 import pathlib
-import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Sequence
+
+from bagnet_tf.files import Files
 
 # What follows an image's stem, by the kind of result.
 SUFFIXES = {
@@ -21,8 +21,6 @@ RUN_FILES = {
     "regions_table": "regions.csv",
     "regions": "regions.json",
 }
-
-Files = dict[str, pathlib.Path]
 
 
 def image_files(
@@ -97,23 +95,3 @@ def check_files(
                 "output has results already; --overwrite replaces them. "
                 f"Received: output={str(output)!r} with {file.name}"
             )
-
-
-@contextlib.contextmanager
-def written_whole(files: Mapping[str, pathlib.Path]) -> Iterator[Files]:
-    """Gives temporary files by kind, and renames them when all are written.
-
-    Example:
-        >>> with written_whole({"numbers": output / "cat.json"}) as temporary:
-        ...     temporary["numbers"].write_text("{}")
-    """
-    folder = next(iter(files.values())).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        staged = {
-            kind: pathlib.Path(temporary, file.name)
-            for kind, file in files.items()
-        }
-        yield staged
-        for kind, file in files.items():
-            staged[kind].replace(file)

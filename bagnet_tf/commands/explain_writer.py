@@ -8,10 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
-from bagnet_tf.commands.explain_files import Files, written_whole
 from bagnet_tf.decisions import verdict_of
 from bagnet_tf.explanation import Explanation
-from bagnet_tf.files import write_csv
+from bagnet_tf.files import Files, write_csv, written_whole
 from bagnet_tf.heads import evidence_name
 from bagnet_tf.layout import map_extent
 from bagnet_tf.model_info import ModelInfo

@@ -11,7 +11,13 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from bagnet_tf.geometry import Box
-from bagnet_tf.layout import LINE, MARGIN, Layout, SheetLayout
+from bagnet_tf.layout import (
+    LINE,
+    MARGIN,
+    GalleryLayout,
+    Layout,
+    SheetLayout,
+)
 from bagnet_tf.rendering.maps import COLOUR_MAP
 
 _DPI = 150
@@ -20,7 +26,7 @@ _DPI = 150
 class Canvas:
     """A figure addressed in its own pixels, from its top left corner."""
 
-    def __init__(self, layout: Layout | SheetLayout):
+    def __init__(self, layout: Layout | SheetLayout | GalleryLayout):
         """Makes a figure of the layout's size."""
         self.layout = layout
         size = layout.width / _DPI, layout.height / _DPI

@@ -31,12 +31,8 @@ from absl import flags
 from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.classes import find_class
 from bagnet_tf.commands.entry import quieten_tensorflow, run_command
-from bagnet_tf.commands.explain_files import (
-    Files,
-    check_files,
-    image_files,
-    written_whole,
-)
+from bagnet_tf.commands.explain_files import check_files, image_files
+from bagnet_tf.files import Files, written_whole
 from bagnet_tf.patch_evidence import explanation_of, most_probable
 from bagnet_tf.report import Photo, describe, read_photo
 

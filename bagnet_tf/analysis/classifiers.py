@@ -1,0 +1,276 @@
+"""Which classifier does a path or a name mean, as one that can be compared?
+
+Ours, any other Keras classifier in a file, or one of keras.applications: each
+takes the same RGB images and answers with logits of the dataset's classes.
+"""
+
+import dataclasses
+import functools
+import json
+import pathlib
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from bagnet_tf.analysis.applications import (
+    build_application,
+    find_application,
+)
+from bagnet_tf.architecture import CLASSIFIER_LAYER, POOLING_LAYER
+from bagnet_tf.datasets import ImageSource
+from bagnet_tf.datasets.classes import matching_classes
+from bagnet_tf.datasets.labels import imagenet_labels
+from bagnet_tf.evidence import patch_logits_model
+from bagnet_tf.geometry import PatchGeometry, geometry_of, has_patches
+from bagnet_tf.loading import load_model
+from bagnet_tf.model_info import ModelInfo, numbered_labels
+from bagnet_tf.presets import PRESETS
+
+_IMAGENET_CLASSES = 1000
+_DEFAULT_SIZE = 224
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """A network whose answers are about a dataset's classes.
+
+    Attributes:
+        name: As the user gave it.
+        title: What pictures call it.
+        model: The network; its output is logits of all its classes.
+        info: Image size, labels and head.
+        class_ids: The network's class id of each class of the dataset.
+        preprocess: Takes RGB 0-255 to the network's input.
+        geometry: Of its patches; `None` for what is no BagNet.
+    """
+
+    name: str
+    title: str
+    model: keras.Model
+    info: ModelInfo
+    class_ids: tuple[int, ...]
+    preprocess: Callable
+    geometry: PatchGeometry | None
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) of its evaluation, pixels."""
+        return self.info.image_size
+
+    def logits(self, images: np.ndarray | tf.Tensor) -> np.ndarray:
+        """Logits of the dataset's classes.
+
+        Args:
+            images: RGB 0-255, (batch, height, width, channels). A network
+                that takes one size only gets them resized (bilinear).
+
+        Returns:
+            float32 (batch, classes).
+        """
+        return self.differentiable(tf.cast(images, tf.float32)).numpy()
+
+    @functools.cached_property
+    def differentiable(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """The same as a compiled function of tensors, for gradients."""
+
+        @tf.function(reduce_retracing=True)
+        def compute(images):
+            logits = self.model(self._prepared(images), training=False)
+            return tf.gather(logits, self.class_ids, axis=-1)
+
+        return compute
+
+    def patch_logits(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Logits and patch logits of the dataset's classes; of a BagNet.
+
+        Args:
+            images: RGB 0-255, (batch, height, width, channels).
+
+        Returns:
+            float32 (batch, classes) and (batch, rows, cols, classes).
+        """
+        outputs = self._patch_logits(tf.cast(images, tf.float32))
+        return tuple(value.numpy() for value in outputs)
+
+    @functools.cached_property
+    def _patch_logits(self):
+        network = patch_logits_model(self.model)
+
+        @tf.function(reduce_retracing=True)
+        def compute(images):
+            outputs = network(images, training=False)
+            return tuple(
+                tf.gather(outputs[key], self.class_ids, axis=-1)
+                for key in ("logits", "patch_logits")
+            )
+
+        return compute
+
+    def _prepared(self, images):
+        size = self.model.input_shape[1:3]
+        if None not in size and tuple(images.shape[1:3]) != size:
+            images = tf.image.resize(images, size)
+        return self.preprocess(images)
+
+
+def open_classifier(name: str, source: ImageSource) -> Classifier:
+    """Opens a classifier and matches its classes with those of a dataset.
+
+    Args:
+        name: A preset; a `.keras` file, ours or another that takes RGB 0-255;
+            one of keras.applications, such as `"vgg16"`, whose weights are
+            downloaded on first use; or `"vgg16@FILE.keras"`, a file that is
+            fed as that network.
+        source: The dataset.
+
+    Returns:
+        The classifier. A file that does not say its classes has those of
+        ImageNet if it has a thousand and the dataset has not, else those of
+        the dataset.
+
+    Raises:
+        ValueError: If there is no such classifier, or it has no logits, or
+            lacks a class of the dataset.
+        OSError: If weights cannot be downloaded.
+    """
+    application, _, path = name.rpartition("@")
+    if name in PRESETS:
+        return _ours(name, source)
+    if path.endswith(".keras"):
+        if not pathlib.Path(path).is_file():
+            raise ValueError(
+                f"a classifier must be an existing file. Received: {path!r}"
+            )
+        preprocess = _same
+        if application:
+            preprocess = find_application(application).preprocess
+        elif _is_ours(path):
+            return _ours(path, source)
+        return _foreign(name, logits_network(_load(path)), source, preprocess)
+    model, preprocess = build_application(name)
+    return _foreign(name, model, source, preprocess)
+
+
+def logits_network(model: keras.Model) -> keras.Model:
+    """The same classifier without its softmax at the end.
+
+    Args:
+        model: A network with one output, (batch, classes).
+
+    Returns:
+        One that shares its weights and whose output is logits. The output of
+        a network that does not end in a softmax is taken to be logits.
+
+    Raises:
+        ValueError: If the network has several outputs, or no vector of
+            classes.
+    """
+    if len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
+        shapes = [tuple(output.shape) for output in model.outputs]
+        raise ValueError(
+            "a classifier must have one output, (batch, classes). "
+            f"Received: outputs of shape {shapes}"
+        )
+    last = model.outputs[0]._keras_history.operation
+    inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
+    if isinstance(last, keras.layers.Softmax) or (
+        isinstance(last, keras.layers.Activation)
+        and last.activation is keras.activations.softmax
+    ):
+        return keras.Model(inputs, last.input)
+    if getattr(last, "activation", None) is keras.activations.softmax:
+        if not isinstance(last, keras.layers.Dense):
+            raise ValueError(
+                "a classifier must end in a dense layer, a softmax layer or "
+                f"logits. Received: last layer {last.name!r}"
+            )
+        linear = keras.layers.Dense(last.units, use_bias=last.use_bias)
+        output = linear(last.input)
+        linear.set_weights(last.get_weights())
+        return keras.Model(inputs, output)
+    return model
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuses the same classifier twice, which would hide one result.
+
+    Raises:
+        ValueError: If a name is there twice.
+    """
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            "compare must be other classifiers than the model, each once. "
+            f"Received: {', '.join(twice)} more than once"
+        )
+
+
+def _ours(name, source) -> Classifier:
+    model, info = load_model(name)
+    geometry = geometry_of(model) if has_patches(model) else None
+    class_ids = matching_classes(info, source)
+    title = name if name in PRESETS else _file_title(name)
+    return Classifier(name, title, model, info, class_ids, _same, geometry)
+
+
+def _foreign(name, model, source, preprocess) -> Classifier:
+    """A classifier of which at most a JSON file beside it says more."""
+    stored = _stored(name)
+    classes = model.output_shape[-1]
+    size = stored.get("image_size") or [
+        side or _DEFAULT_SIZE for side in model.input_shape[1:3]
+    ]
+    labels = stored.get("labels")
+    if not labels and classes == _IMAGENET_CLASSES != len(source.labels):
+        labels = imagenet_labels().values()
+    labels = tuple(labels or numbered_labels(classes))
+    if len(labels) != classes:
+        raise ValueError(
+            f"a classifier must have a label a class; it has {classes} "
+            f"classes. Received: {len(labels)} labels beside {name!r}"
+        )
+    info = ModelInfo(tuple(size), labels)
+    title = _file_title(name) if name.endswith(".keras") else name
+    class_ids = matching_classes(info, source)
+    return Classifier(name, title, model, info, class_ids, preprocess, None)
+
+
+def _stored(name) -> dict:
+    path = pathlib.Path(name.rpartition("@")[2]).with_suffix(".json")
+    if not name.endswith(".keras") or not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"what is beside a .keras file must be a JSON object ({error}). "
+            f"Received: {str(path)!r}"
+        ) from error
+
+
+def _file_title(name) -> str:
+    """A file's name, or its folder's where all are called model.keras."""
+    path = pathlib.Path(name.rpartition("@")[2])
+    return path.parent.name if path.stem == "model" else path.stem
+
+
+def _load(path) -> keras.Model:
+    try:
+        return keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises many kinds for a damaged file.
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(
+            f"a classifier must be a whole .keras file ({reason}). "
+            f"Received: {path!r}"
+        ) from error
+
+
+def _is_ours(path) -> bool:
+    names = {layer.name for layer in _load(path).layers}
+    return {POOLING_LAYER, CLASSIFIER_LAYER} <= names
+
+
+def _same(images):
+    return images

@@ -1,0 +1,145 @@
+"""Which experiments are there? A table, without TensorFlow."""
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """A flag that only some experiments have.
+
+    Attributes:
+        default: Its value unless it is given; its type is the flag's: int,
+            float, str, or a tuple of ints or of strs. A tuple of ints has at
+            least one.
+        help: What it is, in one sentence.
+        minimum: The least number that is accepted.
+    """
+
+    default: object
+    help: str
+    minimum: float = 1
+
+
+# Flags of several experiments mean the same in all of them.
+OPTIONS: Mapping[str, Option] = {
+    "patches_per_class": Option(
+        8, "Patches of a class in each of its two rows.", 1
+    ),
+    "classes": Option(
+        (), "Names or ids of the classes to show; by default up to ten."
+    ),
+    "num_shown": Option(8, "Photos in the figure."),
+    "tile_sizes": Option(
+        (8, 16, 32, 64),
+        "Sides of the tiles that are shuffled, pixels of the model's input.",
+    ),
+    "feature_network": Option(
+        "",
+        "A Keras network, by path or keras.applications name, whose features' "
+        "Gram matrices make textures of the photos.",
+    ),
+    "feature_layers": Option(
+        (), "Layers of it; by default the last of each resolution."
+    ),
+    "synthesis_steps": Option(200, "Steps of the texture synthesis."),
+    "patch_sizes": Option(
+        (8, 16, 24, 32), "Sides of the masked patches, pixels."
+    ),
+    "top_k": Option(1, "How many of the largest logits may be the label."),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """One experiment.
+
+    Attributes:
+        description: What it shows, in one line.
+        module: The module of `bagnet_tf.analysis` whose `run` takes an
+            `AnalysisRequest` and returns a `Result`.
+        options: Names in `OPTIONS` of the flags that it reads.
+        num_images: How many images it takes unless told; `None` for all.
+        needs_patches: Whether the model must be a BagNet.
+        needs_comparison: Whether there must be other classifiers.
+        takes_comparison: Whether there may be other classifiers.
+    """
+
+    description: str
+    module: str
+    options: tuple[str, ...] = ()
+    num_images: int | None = None
+    needs_patches: bool = True
+    needs_comparison: bool = False
+    takes_comparison: bool = False
+
+
+EXPERIMENTS: Mapping[str, Experiment] = {
+    "accuracy-vs-patch": Experiment(
+        "Accuracy of several models against their receptive fields.",
+        "accuracy_vs_patch",
+        needs_patches=False,
+        takes_comparison=True,
+    ),
+    "informative-patches": Experiment(
+        "The patches with the largest evidence for each class.",
+        "informative_patches",
+        ("patches_per_class", "classes"),
+    ),
+    "misclassified": Experiment(
+        "The worst errors: evidence of the decision, of the true class.",
+        "misclassified",
+        ("num_shown",),
+    ),
+    "texturised": Experiment(
+        "Accuracy on photos whose global structure is destroyed.",
+        "texturised",
+        (
+            "tile_sizes",
+            "feature_network",
+            "feature_layers",
+            "synthesis_steps",
+        ),
+        num_images=200,
+        needs_patches=False,
+        takes_comparison=True,
+    ),
+    "interactions": Experiment(
+        "Do the effects of masking distant patches add up?",
+        "interactions",
+        ("patch_sizes",),
+        num_images=50,
+        needs_patches=False,
+        takes_comparison=True,
+    ),
+    "error-agreement": Experiment(
+        "Do two models find the same classes, the same photos difficult?",
+        "error_agreement",
+        ("top_k",),
+        needs_patches=False,
+        needs_comparison=True,
+        takes_comparison=True,
+    ),
+    "logit-histogram": Experiment(
+        "Distribution and sparsity of patch logits.",
+        "logit_histogram",
+        num_images=500,
+    ),
+}
+
+
+def find_experiment(name: str) -> Experiment:
+    """The experiment of a name.
+
+    Raises:
+        ValueError: If there is none; close names are told.
+    """
+    if name not in EXPERIMENTS:
+        close = difflib.get_close_matches(name, EXPERIMENTS)
+        hint = f" (close: {', '.join(close)})" if close else ""
+        raise ValueError(
+            f"EXPERIMENT must be one of {', '.join(EXPERIMENTS)}{hint}. "
+            f"Received: EXPERIMENT={name}"
+        )
+    return EXPERIMENTS[name]

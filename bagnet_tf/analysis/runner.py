@@ -1,0 +1,204 @@
+"""How is an experiment run? Checked first, resumed, written whole."""
+
+import hashlib
+import importlib
+import pathlib
+import platform
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from bagnet_tf.analysis.classifiers import check_names, open_classifier
+from bagnet_tf.analysis.experiments import OPTIONS, find_experiment
+from bagnet_tf.analysis.partial import PartialResults
+from bagnet_tf.analysis.request import AnalysisRequest
+from bagnet_tf.analysis.result import result_files, write_result
+from bagnet_tf.datasets import ImageSource
+from bagnet_tf.version import __version__
+
+
+class Written(NamedTuple):
+    """What a run leaves.
+
+    Attributes:
+        content: Of the JSON file: `experiment`, `command`, `model`,
+            `dataset`, ..., and `summary`.
+        files: The files, by kind.
+    """
+
+    content: dict
+    files: dict[str, pathlib.Path]
+
+
+def run_experiment(
+    name: str,
+    model: str,
+    source: ImageSource,
+    output: pathlib.Path,
+    split: str = "validation",
+    num_images: int | None = None,
+    compare: Sequence[str] = (),
+    seed: int = 0,
+    options: Mapping[str, object] | None = None,
+    overwrite: bool = False,
+    command: str = "",
+) -> Written:
+    """Runs one experiment on one model and writes what it finds.
+
+    A run that was interrupted goes on where it was when it is called with the
+    same arguments.
+
+    Args:
+        name: Of the experiment, see `EXPERIMENTS`.
+        model: The model in question: a preset or a `.keras` file.
+        source: The dataset.
+        output: The folder of the results, made if it is missing.
+        split: Which split, in TFDS's grammar.
+        num_images: How many of its images, the first ones; `None` for the
+            experiment's own number.
+        compare: Other classifiers, see `open_classifier`.
+        seed: Of everything that is random.
+        options: The experiment's own options that shall not be the default.
+        overwrite: Whether results that exist, whole or partial, are replaced.
+        command: By which it was asked for; the JSON file tells.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ValueError: If an argument is not as above, or the experiment cannot
+            be run with this model or dataset.
+        OSError: If weights cannot be downloaded.
+
+    Example:
+        >>> source = image_source("glyphs")
+        >>> run_experiment("logit-histogram", "m.keras", source, Path("out"))
+    """
+    experiment = find_experiment(name)
+    options = _checked_options(name, experiment.options, options or {})
+    _check_output(name, output, overwrite)
+    _check_source(source)
+    _check_compare(name, experiment, [model, *compare])
+    count = source.num_examples(split)
+    wanted = num_images or experiment.num_images or count
+    facts = {
+        "experiment": name,
+        "model": model,
+        "sha256": _hashes([model, *compare]),
+        "dataset": source.name,
+        "split": split,
+        "num_images": min(wanted, count),
+        "compare": list(compare),
+        "seed": seed,
+        "options": options,
+        "versions": _versions(),
+    }
+    classifiers = [open_classifier(n, source) for n in (model, *compare)]
+    if experiment.needs_patches and classifiers[0].geometry is None:
+        raise ValueError(
+            f"model must be a BagNet for {name}. Received: model={model!r}"
+        )
+    keras.utils.set_random_seed(seed)
+    partial_file = output / f"{name}.partial.jsonl"
+    with PartialResults(partial_file, facts, overwrite) as partial:
+        request = AnalysisRequest(
+            classifier=classifiers[0],
+            source=source,
+            split=split,
+            num_images=facts["num_images"],
+            output=output,
+            compare=tuple(classifiers[1:]),
+            seed=seed,
+            options=options,
+            partial=partial,
+        )
+        module = importlib.import_module(
+            f"bagnet_tf.analysis.{experiment.module}"
+        )
+        result = module.run(request)
+        content = facts | {"command": command, "skipped": source.skipped}
+        files = write_result(result, name, output, content)
+        partial.remove()
+    return Written(content | {"summary": dict(result.summary)}, files)
+
+
+def _checked_options(name, accepted, given) -> dict[str, object]:
+    """All options of the experiment, JSON-ready."""
+    foreign = sorted(given.keys() - set(accepted))
+    if foreign:
+        own = ", ".join(f"--{key}" for key in accepted) or "none"
+        raise ValueError(
+            f"{name} must get its own options only ({own}). "
+            f"Received: {', '.join(f'--{key}' for key in foreign)}"
+        )
+    values = {}
+    for key in accepted:
+        option = OPTIONS[key]
+        value = given.get(key, option.default)
+        numbers = value if isinstance(value, tuple | list) else [value]
+        if isinstance(value, tuple | list) and not value and option.default:
+            raise ValueError(f"{key} must not be empty. Received: {key}=")
+        for number in numbers:
+            if isinstance(number, int | float) and number < option.minimum:
+                raise ValueError(
+                    f"{key} must be at least {option.minimum}. "
+                    f"Received: {key}={number}"
+                )
+        values[key] = list(value) if isinstance(value, tuple) else value
+    return values
+
+
+def _check_output(name, output, overwrite) -> None:
+    if output.exists() and not output.is_dir():
+        raise ValueError(
+            f"output must be a folder. Received: output={str(output)!r}"
+        )
+    found = [f for f in result_files(name, output, [""]).values() if f.exists()]
+    if found and not overwrite:
+        raise ValueError(
+            "output has results already; --overwrite replaces them. "
+            f"Received: output={str(output)!r} with {found[0].name}"
+        )
+
+
+def _check_source(source) -> None:
+    if source.multi_label or source.any_of:
+        raise ValueError(
+            "dataset must have one class an image. "
+            f"Received: dataset={source.name!r}"
+        )
+
+
+def _check_compare(name, experiment, names) -> None:
+    compare = names[1:]
+    if compare and not experiment.takes_comparison:
+        raise ValueError(
+            f"{name} compares no models. Received: compare={','.join(compare)}"
+        )
+    if not compare and experiment.needs_comparison:
+        raise ValueError(
+            f"{name} needs other classifiers: --compare=PATH_OR_APPLICATION. "
+            "Received: compare="
+        )
+    check_names(names)
+
+
+def _hashes(names) -> dict[str, str]:
+    """Of the classifiers that are files: a new file is another model."""
+    paths = {name: pathlib.Path(name.rpartition("@")[2]) for name in names}
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in paths.items()
+        if path.is_file()
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "bagnet_tf": __version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "python": platform.python_version(),
+    }
