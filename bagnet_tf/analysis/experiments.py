@@ -27,9 +27,7 @@ OPTIONS: Mapping[str, Option] = {
     "patches_per_class": Option(
         8, "Patches of a class in each of its two rows.", 1
     ),
-    "classes": Option(
-        (), "Names or ids of the classes to show; by default up to ten."
-    ),
+    "classes": Option((), "Names or ids of the classes to show.", 0),
     "num_shown": Option(8, "Photos in the figure."),
     "tile_sizes": Option(
         (8, 16, 32, 64),
@@ -48,7 +46,32 @@ OPTIONS: Mapping[str, Option] = {
         (8, 16, 24, 32), "Sides of the masked patches, pixels."
     ),
     "top_k": Option(1, "How many of the largest logits may be the label."),
+    "methods": Option(
+        (), "Methods of attribution; by default all that the model has."
+    ),
+    "patch_size": Option(8, "Side of the masked patches, pixels."),
+    "masked_patches": Option(
+        (1, 2, 5, 10, 20, 50, 100),
+        "How many patches are masked, as far as there are so many.",
+    ),
+    "smooth_samples": Option(16, "Noisy copies of SmoothGrad."),
+    "integration_steps": Option(16, "Steps of integrated gradients."),
+    "cam_channels": Option(32, "Channels of Score-CAM, of the largest spread."),
+    "epsilon": Option(0.01, "Of epsilon-LRP.", 0),
+    "num_seeds": Option(
+        5, "Sets of glyphs, each of num_images, none trained on.", 2
+    ),
+    "num_mosaics": Option(50, "Mosaics of four photos."),
 }
+
+
+_ATTRIBUTION = (
+    "methods",
+    "smooth_samples",
+    "integration_steps",
+    "cam_channels",
+    "epsilon",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +142,22 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         ("top_k",),
         needs_patches=False,
         needs_comparison=True,
+        takes_comparison=True,
+    ),
+    "attribution": Experiment(
+        "Whose map finds the patches without which the decision falls?",
+        "attribution",
+        ("patch_size", "masked_patches", *_ATTRIBUTION),
+        num_images=50,
+        needs_patches=False,
+        takes_comparison=True,
+    ),
+    "interventions": Experiment(
+        "Attribution against what happens when a part is removed.",
+        "interventions",
+        ("num_seeds", "num_mosaics", *_ATTRIBUTION),
+        num_images=50,
+        needs_patches=False,
         takes_comparison=True,
     ),
     "logit-histogram": Experiment(

@@ -6,6 +6,7 @@ same width, placed, turned and coloured by the same rules, so that only the
 shape of the three tells the class.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -58,16 +59,94 @@ def generate(
         ValueError: If the split is unknown or an index negative.
     """
     labels = generate_labels(split, indices, seed)
-    split_number = list(SPLIT_SIZES).index(split)
     shape = (len(indices), IMAGE_SIZE, IMAGE_SIZE)
     images = np.empty((*shape, 3), np.uint8)
     masks = np.zeros(shape, bool)
-    for row, index in enumerate(indices):
-        rng = np.random.default_rng([seed, split_number, index])
-        images[row], squares = _draw(rng, LABELS[labels[row]])
-        for top, left in squares:
-            masks[row, top : top + CELL_SIZE, left : left + CELL_SIZE] = True
+    for row, scene in enumerate(scenes(split, indices, seed)):
+        images[row] = scene.image()
+        for glyph in scene.glyphs[:NUM_TRUE_GLYPHS]:
+            masks[row][glyph.place] = True
     return images, labels, masks
+
+
+@dataclasses.dataclass(frozen=True)
+class Glyph:
+    """One glyph or distractor of an image.
+
+    Attributes:
+        name: A key of `glyph_shapes.CLASS_SHAPES` or `DISTRACTOR_SHAPES`.
+        top: First row of its square of `CELL_SIZE` pixels.
+        left: First column of its square.
+        drawing: Which of its drawings (see `glyph_shapes.drawings`).
+        contrast: How much lighter it is than what is behind it.
+        tint: Of each colour, (3,).
+    """
+
+    name: str
+    top: int
+    left: int
+    drawing: int
+    contrast: float
+    tint: np.ndarray
+
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Its square: rows and columns of an image."""
+        return (
+            slice(self.top, self.top + CELL_SIZE),
+            slice(self.left, self.left + CELL_SIZE),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """What an image is made of, so that it can be made with one thing changed.
+
+    Attributes:
+        glyphs: The true ones first (`NUM_TRUE_GLYPHS`), then distractors.
+        background: float64 (64, 64, 3).
+        grain: Noise over all of it, float64 (64, 64, 1).
+    """
+
+    glyphs: tuple[Glyph, ...]
+    background: np.ndarray
+    grain: np.ndarray
+
+    def image(self) -> np.ndarray:
+        """Paints it: uint8 (64, 64, 3), RGB 0-255."""
+        image = self.background.copy()
+        for glyph in self.glyphs:
+            _paint(image[glyph.place], glyph)
+        image += self.grain
+        return np.round(255.0 * np.clip(image, 0.0, 1.0)).astype(np.uint8)
+
+    def without(self, index: int) -> "Scene":
+        """The same scene with bare background where one glyph was."""
+        rest = self.glyphs[:index] + self.glyphs[index + 1 :]
+        return dataclasses.replace(self, glyphs=rest)
+
+    def swapped(self, index: int, name: str) -> "Scene":
+        """The same scene with another shape where one glyph was."""
+        glyphs = list(self.glyphs)
+        glyphs[index] = dataclasses.replace(glyphs[index], name=name)
+        return dataclasses.replace(self, glyphs=tuple(glyphs))
+
+
+def scenes(split: str, indices: Sequence[int], seed: int = 0) -> list[Scene]:
+    """Returns what the images of `generate` are made of; see there.
+
+    Example:
+        >>> scene = scenes("validation", [0])[0]
+        >>> before, after = scene.image(), scene.without(0).image()
+    """
+    labels = generate_labels(split, indices, seed)
+    split_number = list(SPLIT_SIZES).index(split)
+    return [
+        _scene(
+            np.random.default_rng([seed, split_number, index]), LABELS[label]
+        )
+        for index, label in zip(indices, labels, strict=True)
+    ]
 
 
 def generate_labels(
@@ -96,20 +175,28 @@ def _label(seed, split_number, index):
     return rng.permutation(len(LABELS))[position]
 
 
-def _draw(rng, label):
-    """Returns an image and the (top, left) of its true glyphs."""
+def _scene(rng, label):
+    """Makes up an image of a class."""
     num_distractors = rng.choice(NUM_DISTRACTORS)
     names = [label] * NUM_TRUE_GLYPHS + [
         _DISTRACTORS[choice]
         for choice in rng.integers(len(_DISTRACTORS), size=num_distractors)
     ]
     squares = _place(rng, len(names))
-    image = _background(rng)
-    for name, (top, left) in zip(names, squares, strict=True):
-        _paint(rng, image[top : top + CELL_SIZE, left : left + CELL_SIZE], name)
-    image += rng.normal(0.0, 0.025, (IMAGE_SIZE, IMAGE_SIZE, 1))  # Grain.
-    pixels = np.round(255.0 * np.clip(image, 0.0, 1.0)).astype(np.uint8)
-    return pixels, squares[:NUM_TRUE_GLYPHS]
+    background = _background(rng)
+    glyphs = tuple(
+        Glyph(
+            name,
+            *square,
+            drawing=rng.integers(len(glyph_shapes.drawings(name, CELL_SIZE))),
+            # Lighter than what is behind it, and of any tint.
+            contrast=rng.uniform(0.3, 0.5),
+            tint=1.0 + rng.uniform(-0.45, 0.45, 3),
+        )
+        for name, square in zip(names, squares, strict=True)
+    )
+    grain = rng.normal(0.0, 0.025, (IMAGE_SIZE, IMAGE_SIZE, 1))
+    return Scene(glyphs, background, grain)
 
 
 def _place(rng, count):
@@ -151,12 +238,10 @@ def _cosine_upsampling():
 _UPSAMPLING = _cosine_upsampling()
 
 
-def _paint(rng, square, label):
-    """Blends a glyph into a square of an image (12, 12, 3), in place."""
-    drawings = glyph_shapes.drawings(label, CELL_SIZE)
-    coverage = drawings[rng.integers(len(drawings))][:, :, np.newaxis]
-    # Lighter than what is behind it, and of any tint.
-    contrast = rng.uniform(0.3, 0.5)
-    tint = 1.0 + rng.uniform(-0.45, 0.45, 3)
+def _paint(square, glyph):
+    """Blends a glyph into its square of an image (12, 12, 3), in place."""
+    drawing = glyph_shapes.drawings(glyph.name, CELL_SIZE)[glyph.drawing]
     behind = square.mean(axis=(0, 1))
-    square += coverage * (behind + contrast * tint - square)
+    square += drawing[:, :, np.newaxis] * (
+        behind + glyph.contrast * glyph.tint - square
+    )
