@@ -15,8 +15,9 @@ class Series:
         y: As many numbers; `None` or NaN where there is none.
         label: What the legend calls it; nothing if empty.
         kind: `"line"`, `"points"`, `"bars"`, `"steps"` (a histogram: `x` has
-            one edge more than `y`), `"level"` (a horizontal line at `y[0]`
-            over the whole panel) or `"diagonal"` (y = x).
+            one edge more than `y`), `"level"` and `"dotted"` (horizontal
+            lines at `y[0]` over the whole panel) or `"diagonal"` (y = x,
+            where the series before it are).
         low: Lower ends of error bars, as many as `y`; or `None`.
         high: Upper ends of error bars, likewise.
         names: Written beside the points; or empty.

@@ -45,12 +45,18 @@ def find_application(name: str) -> Application:
     return Application(build, inspect.getmodule(build).preprocess_input)
 
 
-def build_application(name: str) -> tuple[keras.Model, Callable]:
+def build_application(
+    name: str, include_top: bool = True
+) -> tuple[keras.Model, Callable]:
     """Makes a network with ImageNet's weights, and says how to feed it.
 
+    Args:
+        name: Of the network, in any case.
+        include_top: Whether it shall give logits, or features of images of
+            any size.
+
     Returns:
-        The network, which gives logits, and what takes RGB 0-255 to its
-        input.
+        The network, and what takes RGB 0-255 to its input.
 
     Raises:
         ValueError: If there is none of that name.
@@ -59,7 +65,9 @@ def build_application(name: str) -> tuple[keras.Model, Callable]:
     application = find_application(name)
     try:
         model = application.build(
-            weights="imagenet", classifier_activation=None
+            weights="imagenet",
+            include_top=include_top,
+            classifier_activation=None,
         )
     except Exception as error:  # Keras raises plain ones for a failed download.
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -18,6 +18,7 @@ from bagnet_tf.analysis.applications import (
     build_application,
     find_application,
 )
+from bagnet_tf.analysis.networks import load_network, logits_network
 from bagnet_tf.architecture import CLASSIFIER_LAYER, POOLING_LAYER
 from bagnet_tf.datasets import ImageSource
 from bagnet_tf.datasets.classes import matching_classes
@@ -71,16 +72,24 @@ class Classifier:
         """
         return self.differentiable(tf.cast(images, tf.float32)).numpy()
 
-    @functools.cached_property
-    def differentiable(self) -> Callable[[tf.Tensor], tf.Tensor]:
-        """The same as a compiled function of tensors, for gradients."""
+    def differentiable(self, images: tf.Tensor) -> tf.Tensor:
+        """The same for tensors, through which gradients pass.
 
-        @tf.function(reduce_retracing=True)
-        def compute(images):
-            logits = self.model(self._prepared(images), training=False)
-            return tf.gather(logits, self.class_ids, axis=-1)
+        Args:
+            images: float32, RGB 0-255, (batch, height, width, channels).
 
-        return compute
+        Returns:
+            float32 (batch, classes).
+        """
+        shape = tuple(images.shape[1:])
+        if shape not in self._compiled:
+
+            def compute(images):
+                logits = self.model(self._prepared(images), training=False)
+                return tf.gather(logits, self.class_ids, axis=-1)
+
+            self._compiled[shape] = _compiled(compute, shape)
+        return self._compiled[shape](images)
 
     def patch_logits(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Logits and patch logits of the dataset's classes; of a BagNet.
@@ -95,10 +104,9 @@ class Classifier:
         return tuple(value.numpy() for value in outputs)
 
     @functools.cached_property
-    def _patch_logits(self):
+    def _patch_logits(self) -> Callable:
         network = patch_logits_model(self.model)
 
-        @tf.function(reduce_retracing=True)
         def compute(images):
             outputs = network(images, training=False)
             return tuple(
@@ -106,13 +114,24 @@ class Classifier:
                 for key in ("logits", "patch_logits")
             )
 
-        return compute
+        return _compiled(compute, (None, None, self.model.input_shape[-1]))
+
+    @functools.cached_property
+    def _compiled(self) -> dict:
+        """A function for each shape of images."""
+        return {}
 
     def _prepared(self, images):
         size = self.model.input_shape[1:3]
         if None not in size and tuple(images.shape[1:3]) != size:
             images = tf.image.resize(images, size)
         return self.preprocess(images)
+
+
+def _compiled(compute, shape) -> Callable:
+    """A function of batches of any length, traced once."""
+    signature = [tf.TensorSpec((None, *shape), tf.float32)]
+    return tf.function(compute, input_signature=signature)
 
 
 def open_classifier(name: str, source: ImageSource) -> Classifier:
@@ -139,58 +158,16 @@ def open_classifier(name: str, source: ImageSource) -> Classifier:
     if name in PRESETS:
         return _ours(name, source)
     if path.endswith(".keras"):
-        if not pathlib.Path(path).is_file():
-            raise ValueError(
-                f"a classifier must be an existing file. Received: {path!r}"
-            )
         preprocess = _same
         if application:
             preprocess = find_application(application).preprocess
         elif _is_ours(path):
             return _ours(path, source)
-        return _foreign(name, logits_network(_load(path)), source, preprocess)
+        return _foreign(
+            name, logits_network(load_network(path)), source, preprocess
+        )
     model, preprocess = build_application(name)
     return _foreign(name, model, source, preprocess)
-
-
-def logits_network(model: keras.Model) -> keras.Model:
-    """The same classifier without its softmax at the end.
-
-    Args:
-        model: A network with one output, (batch, classes).
-
-    Returns:
-        One that shares its weights and whose output is logits. The output of
-        a network that does not end in a softmax is taken to be logits.
-
-    Raises:
-        ValueError: If the network has several outputs, or no vector of
-            classes.
-    """
-    if len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
-        shapes = [tuple(output.shape) for output in model.outputs]
-        raise ValueError(
-            "a classifier must have one output, (batch, classes). "
-            f"Received: outputs of shape {shapes}"
-        )
-    last = model.outputs[0]._keras_history.operation
-    inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
-    if isinstance(last, keras.layers.Softmax) or (
-        isinstance(last, keras.layers.Activation)
-        and last.activation is keras.activations.softmax
-    ):
-        return keras.Model(inputs, last.input)
-    if getattr(last, "activation", None) is keras.activations.softmax:
-        if not isinstance(last, keras.layers.Dense):
-            raise ValueError(
-                "a classifier must end in a dense layer, a softmax layer or "
-                f"logits. Received: last layer {last.name!r}"
-            )
-        linear = keras.layers.Dense(last.units, use_bias=last.use_bias)
-        output = linear(last.input)
-        linear.set_weights(last.get_weights())
-        return keras.Model(inputs, output)
-    return model
 
 
 def check_names(names: Sequence[str]) -> None:
@@ -256,19 +233,8 @@ def _file_title(name) -> str:
     return path.parent.name if path.stem == "model" else path.stem
 
 
-def _load(path) -> keras.Model:
-    try:
-        return keras.models.load_model(path, compile=False)
-    except Exception as error:  # Keras raises many kinds for a damaged file.
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ValueError(
-            f"a classifier must be a whole .keras file ({reason}). "
-            f"Received: {path!r}"
-        ) from error
-
-
 def _is_ours(path) -> bool:
-    names = {layer.name for layer in _load(path).layers}
+    names = {layer.name for layer in load_network(path).layers}
     return {POOLING_LAYER, CLASSIFIER_LAYER} <= names
 
 

@@ -27,6 +27,7 @@ from bagnet_tf.analysis.experiments import (
     find_experiment,
 )
 from bagnet_tf.commands import shared_flags
+from bagnet_tf.commands.classes import find_class
 from bagnet_tf.commands.entry import run_command
 
 __doc__ += "\nExperiments:\n" + "\n".join(
@@ -110,6 +111,10 @@ def main(experiment: str) -> None:
     from bagnet_tf.datasets import image_source
 
     source = image_source(_DATASET.value, _DATA_DIR.value, _SKIP_CORRUPT.value)
+    if "classes" in options:
+        options["classes"] = tuple(
+            find_class(name, source.labels) for name in options["classes"]
+        )
     written = run_experiment(
         experiment,
         _MODEL.value,

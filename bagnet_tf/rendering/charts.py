@@ -103,10 +103,13 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
 def _draw_series(axes, series: Series, style, marker, order) -> None:
     """Draws what is no bar."""
     if series.kind == "diagonal":
+        limits = {"xlim": axes.get_xlim(), "ylim": axes.get_ylim()}
         axes.axline((0, 0), slope=1, lw=0.9, ls=":", **style)
+        axes.set(**limits)  # Of the points.
         return
     dash = "--" if series.dashed else "-"
-    if series.kind == "level":
+    if series.kind in ("level", "dotted"):
+        dash = ":" if series.kind == "dotted" else dash
         axes.axhline(series.y[0], lw=1.3, ls=dash, **style)
         return
     if series.kind == "steps":

@@ -1,0 +1,65 @@
+"""What is in a .keras file that need not be ours, and where are its logits?"""
+
+import pathlib
+
+import keras
+
+
+def load_network(path: str) -> keras.Model:
+    """Any network in a `.keras` file.
+
+    Raises:
+        ValueError: If the file is missing or damaged.
+    """
+    if not pathlib.Path(path).is_file():
+        raise ValueError(
+            f"a classifier must be an existing file. Received: {path!r}"
+        )
+    try:
+        return keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises many kinds for a damaged file.
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(
+            f"a classifier must be a whole .keras file ({reason}). "
+            f"Received: {path!r}"
+        ) from error
+
+
+def logits_network(model: keras.Model) -> keras.Model:
+    """The same classifier without its softmax at the end.
+
+    Args:
+        model: A network with one output, (batch, classes).
+
+    Returns:
+        One that shares its weights and whose output is logits. The output of
+        a network that does not end in a softmax is taken to be logits.
+
+    Raises:
+        ValueError: If the network has several outputs, or no vector of
+            classes.
+    """
+    if len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
+        shapes = [tuple(output.shape) for output in model.outputs]
+        raise ValueError(
+            "a classifier must have one output, (batch, classes). "
+            f"Received: outputs of shape {shapes}"
+        )
+    last = model.outputs[0]._keras_history.operation
+    inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
+    if isinstance(last, keras.layers.Softmax) or (
+        isinstance(last, keras.layers.Activation)
+        and last.activation is keras.activations.softmax
+    ):
+        return keras.Model(inputs, last.input)
+    if getattr(last, "activation", None) is keras.activations.softmax:
+        if not isinstance(last, keras.layers.Dense):
+            raise ValueError(
+                "a classifier must end in a dense layer, a softmax layer or "
+                f"logits. Received: last layer {last.name!r}"
+            )
+        linear = keras.layers.Dense(last.units, use_bias=last.use_bias)
+        output = linear(last.input)
+        linear.set_weights(last.get_weights())
+        return keras.Model(inputs, output)
+    return model
