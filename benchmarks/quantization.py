@@ -22,7 +22,7 @@ import numpy as np
 _HELD_OUT = "train[95%:]"
 _CALIBRATION = "train[:95%]"
 # Of the activations of a layer, in %, above its range and as many below.
-_CLIPPED = (0, 0.003, 0.01, 0.03, 0.1)
+_CLIPPED = (0, 0.01, 0.02, 0.03, 0.1)
 
 _DISTILLED_RATE = 2e-5
 _DISTILLED_BATCH = 16
