@@ -5,11 +5,7 @@ Every method explains the same number, a weighted sum of logits (see
 has: saliency, SmoothGrad, Grad-CAM, Grad-CAM++, Score-CAM.
 """
 
-import contextlib
 import functools
-import importlib
-import io
-import warnings
 from collections.abc import Callable, Sequence
 
 import keras
@@ -17,6 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from bagnet_tf.analysis.attribution_methods import METHODS, Effort
+from bagnet_tf.analysis.class_activation import (
+    ClassActivation,
+    visualization,
+)
 from bagnet_tf.analysis.classifiers import Classifier
 from bagnet_tf.analysis.layer_relevance import LayerRelevance
 from bagnet_tf.heads import is_centred
@@ -24,11 +24,6 @@ from bagnet_tf.localization import spread_to_pixels
 
 _NOISE = 0.2  # Of SmoothGrad, in units of the image's range of values.
 _MOST_AT_ONCE = 32  # Images in one forward or backward pass.
-_RAW_MAPS = {
-    "seek_penultimate_conv_layer": False,  # Else back to a convolution.
-    "expand_cam": False,
-    "normalize_cam": False,
-}
 
 
 class Attribution:
@@ -56,7 +51,7 @@ class Attribution:
         """
         self.classifier = classifier
         self.effort = effort or Effort()
-        self._seed = seed
+        self.seed = seed
 
     @functools.cached_property
     def methods(self) -> tuple[str, ...]:
@@ -100,10 +95,21 @@ class Attribution:
                 f"methods of {self.classifier.title} must be among "
                 f"{', '.join(self.methods)}. Received: {method!r}"
             )
-        images = np.asarray(images, np.float32)
+        shape = np.shape(images)[1:3]
+        images = self._at_fixed_size(np.asarray(images, np.float32))
         weights = np.asarray(weights, np.float32)
         maps = getattr(self, METHODS[method].function)(images, weights, numbers)
-        return np.asarray(maps, np.float32)
+        maps = np.asarray(maps, np.float32)
+        if maps.shape[1:] != shape:
+            maps = tf.image.resize(maps[..., None], shape, "nearest")[..., 0]
+        return np.asarray(maps)
+
+    def _at_fixed_size(self, images) -> np.ndarray:
+        """As `Classifier.logits` does: some networks take one size only."""
+        size = self._network.input_shape[1:3]
+        if None in size or images.shape[1:3] == size:
+            return images
+        return tf.image.resize(images, size).numpy()
 
     def _evidence(self, images, weights, numbers):
         _, patch_logits = self.classifier.patch_logits(images)
@@ -117,7 +123,7 @@ class Attribution:
     def _smoothgrad(self, images, weights, numbers):
         maps = []
         for image, weight, number in zip(images, weights, numbers, strict=True):
-            rng = np.random.default_rng([self._seed, int(number)])
+            rng = np.random.default_rng([self.seed, int(number)])
             shape = (self.effort.smooth_samples, *image.shape)
             noise = rng.normal(0.0, _NOISE * np.ptp(image), shape)
             copies = (image + noise).astype(np.float32)
@@ -139,31 +145,18 @@ class Attribution:
         return np.stack(maps)
 
     def _gradcam(self, images, weights, numbers):
-        return self._of_features("gradcam", "Gradcam", images, weights)
+        grid = self._class_activation.gradcam(images, weights)
+        return self._spread(grid, images.shape[1:3])
 
     def _gradcam_plus_plus(self, images, weights, numbers):
-        return self._of_features(
-            "gradcam_plus_plus", "GradcamPlusPlus", images, weights
-        )
+        grid = self._class_activation.gradcam_plus_plus(images, weights)
+        return self._spread(grid, images.shape[1:3])
 
     def _scorecam(self, images, weights, numbers):
-        method = _visualization("scorecam", "Scorecam")(self._network)
-        channels = self._feature_layer.output.shape[-1]
-        grids = []
-        for i in range(len(images)):
-            # One at a time: it chooses channels for the whole batch. It draws
-            # a progress bar for every image.
-            with contextlib.redirect_stdout(io.StringIO()):
-                grid = method(
-                    self._score(weights[i : i + 1]),
-                    self._prepared(images[i : i + 1]),
-                    penultimate_layer=self._feature_layer.name,
-                    max_N=min(self.effort.cam_channels, channels),
-                    batch_size=_MOST_AT_ONCE,
-                    **_RAW_MAPS,
-                )
-            grids.append(np.asarray(grid))
-        return self._spread(np.concatenate(grids), images.shape[1:3])
+        grid = self._class_activation.scorecam(
+            images, weights, self.effort.cam_channels
+        )
+        return self._spread(grid, images.shape[1:3])
 
     def _lrp(self, images, weights, numbers):
         full = np.zeros((len(images), self._network.output_shape[-1]))
@@ -173,7 +166,7 @@ class Attribution:
     def _random(self, images, weights, numbers):
         return np.stack(
             [
-                np.random.default_rng([self._seed, int(number), 1]).random(
+                np.random.default_rng([self.seed, int(number), 1]).random(
                     images.shape[1:3]
                 )
                 for number in numbers
@@ -194,23 +187,8 @@ class Attribution:
         return LayerRelevance(self._network, self.effort.epsilon)
 
     @functools.cached_property
-    def _feature_layer(self) -> keras.Layer:
-        """The last layer whose output still has rows and columns."""
-        spatial = []
-        for layer in self._network.layers:
-            shape = getattr(layer.output, "shape", ())
-            if len(shape) == 4 and tuple(shape[1:3]) != (1, 1):
-                spatial.append(layer)
-        return spatial[-1]
-
-    @functools.cached_property
-    def _body_and_head(self) -> tuple[Callable, keras.Model]:
-        """Images to features, features to logits."""
-        features = self._feature_layer.output
-        body = keras.Model(self._network.inputs, features)
-        return tf.function(
-            lambda images: body(self._prepared(images), training=False)
-        ), keras.Model(features, self._network.outputs[0])
+    def _class_activation(self) -> ClassActivation:
+        return ClassActivation(self._network, self._prepared, self._score)
 
     def _score(self, weights) -> Callable:
         class_ids = list(self.classifier.class_ids)
@@ -226,7 +204,7 @@ class Attribution:
         # Compiled, since an eager tape computes the derivatives by the kernels
         # too, which nobody asked for and which crash TensorFlow 2.21 on a CPU
         # where a batch is a single image.
-        saliency = _visualization("saliency", "Saliency")(self._network)
+        saliency = visualization("saliency", "Saliency")(self._network)
         return tf.function(
             lambda images, weights: saliency(
                 self._score(weights),
@@ -256,17 +234,6 @@ class Attribution:
     def _gradients(self, images, weights) -> np.ndarray:
         return _in_parts(self._gradient_function, images, weights)
 
-    def _of_features(self, module, name, images, weights) -> np.ndarray:
-        """What needs derivatives by the features, and none further down."""
-        body, head = self._body_and_head
-        grid = _visualization(module, name)(head)(
-            self._score(weights),
-            body(tf.constant(images)),
-            penultimate_layer=0,  # The features, which are the head's input.
-            **_RAW_MAPS,
-        )
-        return self._spread(np.asarray(grid), images.shape[1:3])
-
     def _spread(self, grid, image_shape) -> np.ndarray:
         """From the grid to the pixels.
 
@@ -288,12 +255,3 @@ def _in_parts(function, *arrays) -> np.ndarray:
         parts = [tf.constant(a[i : i + _MOST_AT_ONCE]) for a in arrays]
         found.append(function(*parts).numpy())
     return np.concatenate(found)
-
-
-def _visualization(module: str, name: str) -> type:
-    """A class of tf-keras-vis, which is slow to import."""
-    with warnings.catch_warnings():
-        # It imports scipy.ndimage.interpolation.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        imported = importlib.import_module(f"tf_keras_vis.{module}")
-    return getattr(imported, name)

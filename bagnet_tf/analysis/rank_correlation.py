@@ -30,6 +30,19 @@ def spearman(first: np.ndarray, second: np.ndarray) -> float:
     return float(centred[0] @ centred[1] / scale) if scale else float("nan")
 
 
+def rank_agreement(said: np.ndarray, true: np.ndarray) -> float | None:
+    """Spearman's correlation of what a map says with what is true.
+
+    Returns:
+        -1 to 1: 0, as by chance, where the map says the same of everything;
+        `None` where the truth is the same everywhere, so that there is
+        nothing to say.
+    """
+    if np.ptp(true) == 0:
+        return None
+    return spearman(said, true) if np.ptp(said) > 0 else 0.0
+
+
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     """The mean of independent values and its 95 % interval.
 
