@@ -45,6 +45,7 @@ def _requirements():
     bare = [n.split(">")[0].split("=")[0].split("<")[0] for n in names if n]
     return {name.lower().replace("-", "_") for name in bare} | {
         "grpcio",
+        "hypothesis",
         "onnx",
         "onnxruntime",
         "protobuf",

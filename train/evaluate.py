@@ -31,6 +31,7 @@ from absl import flags
 
 from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.entry import run_command
+from bagnet_tf.commands.output_file import checked_output
 
 from . import strategy_flags
 
@@ -129,7 +130,9 @@ def main() -> int:
     )
 
     strategy = make_strategy(_STRATEGY.value, _CPU_REPLICAS.value)
-    output = _checked_output() if is_chief(strategy) else None
+    output = None
+    if is_chief(strategy):
+        output = checked_output(_OUTPUT.value, _OVERWRITE.value)
     # Progress and tables are not what a program wants to read.
     stdout = sys.stderr if _JSON.value else sys.stdout
     try:
@@ -245,23 +248,6 @@ def _report(content: dict, output: pathlib.Path | None) -> None:
         print(f"Scores: {output}")
     if _STORE_PATCH_LOGITS.value:
         print(f"Patch logits: {_STORE_PATCH_LOGITS.value}")
-
-
-def _checked_output() -> pathlib.Path | None:
-    if _OUTPUT.value is None:
-        return None
-    output = pathlib.Path(_OUTPUT.value)
-    if output.is_dir() or not output.parent.is_dir():
-        raise ValueError(
-            "output must be a file in an existing folder. "
-            f"Received: output={_OUTPUT.value!r}"
-        )
-    if output.exists() and not _OVERWRITE.value:
-        raise ValueError(
-            "output exists; --overwrite replaces it. "
-            f"Received: output={_OUTPUT.value!r}"
-        )
-    return output
 
 
 def _versions() -> dict[str, str]:

@@ -14,14 +14,14 @@ flags.disclaim_key_flags()
 _String = flags.FlagHolder[str | None]
 
 
-def model(flag_values: flags.FlagValues) -> _String:
+def model(flag_values: flags.FlagValues, required: bool = True) -> _String:
     """Which model: `bagnet_tf.loading.load_model` takes the value."""
     return flags.DEFINE_string(
         "model",
         None,
         f"A .keras file, or the name of a preset: {', '.join(PRESETS)}. "
         "Published weights, the bagnet... ones, are downloaded on first use.",
-        required=True,
+        required=required,
         flag_values=flag_values,
     )
 

@@ -1,0 +1,48 @@
+"""By how much must one class be ahead of all others to be surely ahead?
+
+Every comparison of a certificate asks for a margin above the rounding of
+float32 sums, and of patch logits that come from another batch or graph.
+"""
+
+import tensorflow as tf
+
+# Of the largest sum of magnitudes over the grid; additivity, the numerical
+# contract of the patch logits, holds within the same.
+TOLERANCE = 1e-5
+
+
+def margin_of(magnitudes: tf.Tensor) -> tf.Tensor:
+    """What sums over the grid must differ by, (batch,).
+
+    Args:
+        magnitudes: The sums over the grid of magnitudes, (batch, classes).
+    """
+    return TOLERANCE * tf.reduce_max(magnitudes, axis=-1)
+
+
+def of_class(values: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """The values of one class an image, without the axis of classes.
+
+    Args:
+        values: (batch, ..., classes).
+        labels: Int (batch,).
+    """
+    return tf.gather(values, labels, axis=-1, batch_dims=1)
+
+
+def others_largest(
+    totals: tf.Tensor, sums: tf.Tensor, labels: tf.Tensor
+) -> tf.Tensor:
+    """The most that a class other than the label has outside each window.
+
+    Args:
+        totals: Sums over the grid, (batch, classes).
+        sums: Over each window, (batch, window rows, window cols, classes).
+        labels: Int (batch,).
+
+    Returns:
+        (batch, window rows, window cols); -inf where there is no other class.
+    """
+    own = tf.one_hot(labels, totals.shape[-1], float("-inf"), 0.0)
+    # Marked before they are spread over the windows: one pass of memory less.
+    return tf.reduce_max((totals + own)[:, None, None] - sums, axis=-1)
