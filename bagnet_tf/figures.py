@@ -11,7 +11,8 @@ class Series:
     """Some numbers of a panel.
 
     Attributes:
-        x: Numbers; or, where `kind` is `"bars"`, words.
+        x: Numbers, or `None` where there is none; where `kind` is `"bars"`,
+            words.
         y: As many numbers; `None` or NaN where there is none.
         label: What the legend calls it; nothing if empty.
         kind: `"line"`, `"points"`, `"bars"`, `"steps"` (a histogram: `x` has

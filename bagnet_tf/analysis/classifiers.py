@@ -170,18 +170,32 @@ def open_classifier(name: str, source: ImageSource) -> Classifier:
     return _foreign(name, model, source, preprocess)
 
 
-def check_names(names: Sequence[str]) -> None:
-    """Refuses the same classifier twice, which would hide one result.
+def open_classifiers(
+    names: Sequence[str], source: ImageSource
+) -> list[Classifier]:
+    """Opens several classifiers, whose titles differ.
+
+    Args:
+        names: See `open_classifier`.
+        source: The dataset.
 
     Raises:
-        ValueError: If a name is there twice.
+        ValueError: See `open_classifier`; or one takes images of other
+            channels than the dataset's.
+        OSError: If weights cannot be downloaded.
     """
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(
-            "compare must be other classifiers than the model, each once. "
-            f"Received: {', '.join(twice)} more than once"
-        )
+    found = [open_classifier(name, source) for name in names]
+    for classifier in found:
+        channels = classifier.model.input_shape[-1]
+        if channels != source.channels:
+            raise ValueError(
+                f"a classifier must take images of {source.channels} channels. "
+                f"Received: {classifier.name!r} of {channels}"
+            )
+    titles = [classifier.title for classifier in found]
+    if len(set(titles)) < len(titles):
+        found = [dataclasses.replace(c, title=c.name) for c in found]
+    return found
 
 
 def _ours(name, source) -> Classifier:

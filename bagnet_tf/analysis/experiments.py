@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Mapping
 
 
@@ -15,20 +16,22 @@ class Option:
             least one.
         help: What it is, in one sentence.
         minimum: The least number that is accepted.
+        maximum: The largest one.
     """
 
     default: object
     help: str
     minimum: float = 1
+    maximum: float = math.inf
 
 
 # Flags of several experiments mean the same in all of them.
 OPTIONS: Mapping[str, Option] = {
     "patches_per_class": Option(
-        8, "Patches of a class in each of its two rows.", 1
+        8, "Patches of a class in each of its two rows.", 1, 50
     ),
     "classes": Option((), "Names or ids of the classes to show.", 0),
-    "num_shown": Option(8, "Photos in the figure."),
+    "num_shown": Option(8, "Photos in the figure.", 1, 100),
     "tile_sizes": Option(
         (8, 16, 32, 64),
         "Sides of the tiles that are shuffled, pixels of the model's input.",
@@ -61,7 +64,10 @@ OPTIONS: Mapping[str, Option] = {
     "num_seeds": Option(
         5, "Sets of glyphs, each of num_images, none trained on.", 2
     ),
-    "num_mosaics": Option(50, "Mosaics of four photos."),
+    "num_mosaics": Option(25, "Mosaics of four photos."),
+    "experiments": Option(
+        (), "Which experiments; by default all that can be run."
+    ),
 }
 
 
@@ -156,7 +162,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         "Attribution against what happens when a part is removed.",
         "interventions",
         ("num_seeds", "num_mosaics", *_ATTRIBUTION),
-        num_images=50,
+        num_images=25,
         needs_patches=False,
         takes_comparison=True,
     ),
@@ -164,6 +170,13 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         "Distribution and sparsity of patch logits.",
         "logit_histogram",
         num_images=500,
+    ),
+    "report": Experiment(
+        "A chosen set of the other experiments on one page of HTML.",
+        "report",
+        tuple(OPTIONS),
+        needs_patches=False,
+        takes_comparison=True,
     ),
 }
 

@@ -1,6 +1,8 @@
 """What is in a .keras file that need not be ours, and where are its logits?"""
 
+import json
 import pathlib
+import zipfile
 
 import keras
 
@@ -63,3 +65,23 @@ def logits_network(model: keras.Model) -> keras.Model:
         linear.set_weights(last.get_weights())
         return keras.Model(inputs, output)
     return model
+
+
+def input_channels(name: str) -> int:
+    """How many channels the images of a classifier have.
+
+    Args:
+        name: Of a classifier. The file of a `.keras` one is not loaded, only
+            its configuration read.
+
+    Returns:
+        The number; 3 where the name or the file does not say, so that what is
+        wrong with it shows when it is loaded.
+    """
+    path = pathlib.Path(name.rpartition("@")[2])
+    try:
+        with zipfile.ZipFile(path) as archive:
+            network = json.loads(archive.read("config.json"))["config"]
+        return network["layers"][0]["config"]["batch_shape"][-1] or 3
+    except (OSError, zipfile.BadZipFile, ValueError, LookupError, TypeError):
+        return 3

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from bagnet_tf.analysis.classifiers import check_names, open_classifier
+from bagnet_tf.analysis.classifiers import open_classifiers
 from bagnet_tf.analysis.experiments import OPTIONS, find_experiment
 from bagnet_tf.analysis.partial import PartialResults
 from bagnet_tf.analysis.request import AnalysisRequest
@@ -95,7 +95,7 @@ def run_experiment(
         "options": options,
         "versions": _versions(),
     }
-    classifiers = [open_classifier(n, source) for n in (model, *compare)]
+    classifiers = open_classifiers([model, *compare], source)
     if experiment.needs_patches and classifiers[0].geometry is None:
         raise ValueError(
             f"model must be a BagNet for {name}. Received: model={model!r}"
@@ -141,9 +141,11 @@ def _checked_options(name, accepted, given) -> dict[str, object]:
         if isinstance(value, tuple | list) and not value and option.default:
             raise ValueError(f"{key} must not be empty. Received: {key}=")
         for number in numbers:
-            if isinstance(number, int | float) and number < option.minimum:
+            if isinstance(number, str):
+                continue
+            if not option.minimum <= number <= option.maximum:
                 raise ValueError(
-                    f"{key} must be at least {option.minimum}. "
+                    f"{key} must be from {option.minimum} to {option.maximum}. "
                     f"Received: {key}={number}"
                 )
         values[key] = list(value) if isinstance(value, tuple) else value
@@ -182,7 +184,12 @@ def _check_compare(name, experiment, names) -> None:
             f"{name} needs other classifiers: --compare=PATH_OR_APPLICATION. "
             "Received: compare="
         )
-    check_names(names)
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise ValueError(
+            "compare must be other classifiers than the model, each once. "
+            f"Received: {', '.join(twice)} more than once"
+        )
 
 
 def _hashes(names) -> dict[str, str]:

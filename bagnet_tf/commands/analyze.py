@@ -107,10 +107,16 @@ def main(experiment: str) -> None:
         for name, option in OPTIONS.items()
         if _FLAGS[name].value is not None
     }
+    from bagnet_tf.analysis.networks import input_channels
     from bagnet_tf.analysis.runner import run_experiment
     from bagnet_tf.datasets import image_source
 
-    source = image_source(_DATASET.value, _DATA_DIR.value, _SKIP_CORRUPT.value)
+    source = image_source(
+        _DATASET.value,
+        _DATA_DIR.value,
+        _SKIP_CORRUPT.value,
+        input_channels(_MODEL.value),
+    )
     if "classes" in options:
         options["classes"] = tuple(
             find_class(name, source.labels) for name in options["classes"]

@@ -115,22 +115,28 @@ def _draw_series(axes, series: Series, style, marker, order) -> None:
     if series.kind == "steps":
         axes.stairs(series.y, series.x, lw=1.4, ls=dash, **style)
         return
-    y = np.array([np.nan if v is None else v for v in series.y], float)
+    x, y = _numbers(series.x), _numbers(series.y)
     if series.low is not None:
-        ends = np.array([series.low, series.high], float)
-        errors = np.maximum(np.abs(ends - y), 0)
         axes.errorbar(
-            series.x, y, errors, fmt="none", lw=1, capsize=2.5, c=style["color"]
+            x,
+            y,
+            _errors(series, y),
+            fmt="none",
+            lw=1,
+            capsize=2.5,
+            c=style["color"],
         )
     shape = {"marker": marker, "markersize": 4.5}
     if series.dashed:
         shape["markerfacecolor"] = "white"
     line = dash if series.kind == "line" else "none"
-    axes.plot(series.x, y, ls=line, lw=1.4, zorder=3 + order, **shape, **style)
-    for x, value, name in zip(series.x, y, series.names, strict=False):
+    axes.plot(x, y, ls=line, lw=1.4, zorder=3 + order, **shape, **style)
+    for place, name in enumerate(series.names):
+        if not np.isfinite([x[place], y[place]]).all():
+            continue
         axes.annotate(
             name,
-            (x, value),
+            (x[place], y[place]),
             (4, 4),
             textcoords="offset points",
             size=7,
@@ -142,16 +148,24 @@ def _draw_series(axes, series: Series, style, marker, order) -> None:
 def _draw_bars(axes, series: Series, place, count, style) -> None:
     width = 0.8 / count
     middles = np.arange(len(series.x)) + (place - (count - 1) / 2) * width
-    y = np.array([np.nan if v is None else v for v in series.y], float)
-    errors = None
-    if series.low is not None:
-        errors = np.maximum(np.abs(np.array([series.low, series.high]) - y), 0)
+    y = _numbers(series.y)
+    errors = None if series.low is None else _errors(series, y)
     bar = {"ecolor": "#333333", "capsize": 2.5, "error_kw": {"lw": 1}}
     axes.bar(middles, y, width * 0.92, yerr=errors, **bar, **style)
     names = [str(name) for name in series.x]
     long = max(map(len, names)) * len(names) > 60
     turn = {"rotation": 35, "ha": "right"} if long else {}
     axes.set_xticks(np.arange(len(names)), names, parse_math=False, **turn)
+
+
+def _numbers(values) -> np.ndarray:
+    return np.array([np.nan if v is None else v for v in values], float)
+
+
+def _errors(series: Series, y) -> np.ndarray:
+    """How far the ends of error bars are below and above."""
+    ends = np.stack([_numbers(series.low), _numbers(series.high)])
+    return np.abs(ends - y)
 
 
 def _wrapped(text: str, width: int) -> str:

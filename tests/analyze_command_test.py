@@ -1,0 +1,117 @@
+"""The command `analyze`: its flags, what it prints, what it leaves."""
+
+import contextlib
+import io
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+from absl.testing import absltest, flagsaver, parameterized
+
+from bagnet_tf.commands import analyze as command
+from tests.small_models import tiny_model
+
+_ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+class AnalyzeCommandTest(parameterized.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = pathlib.Path(
+            cls.enterClassContext(tempfile.TemporaryDirectory())
+        )
+        tiny_model(classes=10).save(cls.folder / "model.keras")
+        tiny_model(classes=10).save(cls.folder / "other.keras")
+        tiny_model(classes=10, input_shape=(None, None, 1)).save(
+            cls.folder / "grey.keras"
+        )
+
+    def setUp(self):
+        super().setUp()
+        saved = flagsaver.save_flag_values(command._FLAGS)
+        self.addCleanup(flagsaver.restore_flag_values, saved, command._FLAGS)
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.output = pathlib.Path(folder) / "out"
+
+    def _run(self, experiment, *more, model="model.keras"):
+        command._FLAGS.unparse_flags()
+        for flag in command._FLAGS:
+            command._FLAGS[flag].unparse()
+        arguments = [
+            f"--model={self.folder / model}",
+            "--dataset=glyphs",
+            f"--output={self.output}",
+            "--num_images=3",
+            *more,
+        ]
+        command._FLAGS(["analyze", *arguments])
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            command.main(experiment)
+        return printed.getvalue()
+
+    def test_prints_numbers_and_files(self):
+        printed = self._run("interactions", "--patch_sizes=8,16")
+        self.assertIn("num_images: 3\n", printed)
+        for kind in ("png", "svg", "csv", "json"):
+            path = self.output / f"interactions.{kind}"
+            self.assertTrue(path.is_file())
+            self.assertIn(str(path), printed)
+        content = json.loads((self.output / "interactions.json").read_text())
+        self.assertEqual(content["options"], {"patch_sizes": [8, 16]})
+        # Any 8 pixels apart: the network sees 5.
+        (scores,) = content["summary"]["measured"].values()
+        self.assertTrue(all(score["must_be_1"] for score in scores))
+
+    def test_json_only(self):
+        printed = self._run(
+            "error-agreement",
+            f"--compare={self.folder / 'other.keras'}",
+            "--json",
+        )
+        content = json.loads(printed)
+        (found,) = content["summary"]["compared"].values()
+        # The same network twice.
+        self.assertEqual(found["only_the_model"] + found["only_the_other"], 0)
+
+    def test_classes_by_name(self):
+        self._run("informative-patches", "--classes=ring,3")
+        content = json.loads(
+            (self.output / "informative-patches.json").read_text()
+        )
+        self.assertEqual(content["options"]["classes"], [2, 3])
+        with self.assertRaisesRegex(ValueError, "classes must be names.*rong"):
+            self._run("informative-patches", "--classes=rong", "--overwrite")
+
+    def test_a_grey_model(self):
+        self._run("logit-histogram", model="grey.keras")
+        self.assertTrue((self.output / "logit-histogram.png").is_file())
+
+    @parameterized.parameters("8,x", "8.5", "-8")
+    def test_no_numbers(self, value):
+        with self.assertRaisesRegex(ValueError, "patch_sizes must be whole"):
+            self._run("interactions", f"--patch_sizes={value}")
+
+    def test_mistakes_are_one_line(self):
+        found = subprocess.run(
+            [
+                *(sys.executable, "-m", "bagnet_tf.commands.analyze"),
+                *("interaction", "--model=x", "--dataset=y"),
+                f"--output={self.output}",
+            ],
+            capture_output=True,
+            text=True,
+            cwd=_ROOT,
+        )
+        self.assertEqual(found.returncode, 2)
+        self.assertRegex(
+            found.stderr,
+            r"\Aanalyze: EXPERIMENT must be one of .* \(close: interactions.*"
+            r"Received: EXPERIMENT=interaction\n\Z",
+        )
+
+
+if __name__ == "__main__":
+    absltest.main()
