@@ -61,6 +61,16 @@ class InformativePatchesTest(PatchesTestCase):
                     box = [row[k] for k in ("top", "left", "bottom", "right")]
                     self.assertEqual(box, [2 * r, 2 * c, 2 * r + 5, 2 * c + 5])
 
+    def test_a_sigmoid_head_has_no_gauge(self):
+        classifier = classifier_of(tiny_model(), head="sigmoid")
+        request = request_of(
+            self, [classifier], self.source, "informative-patches"
+        )
+        for row in informative_patches.run(request).rows:
+            best = self.patch_logits[row["index"], ..., row["class_id"]].max()
+            self.assertAlmostEqual(row["evidence"], best, places=4)
+            self.assertEqual(row["evidence"], row["patch_logit"])
+
     def _best(self, class_id, own):
         """(value, image, row, col) of each image's best patch, by a loop."""
         best = []

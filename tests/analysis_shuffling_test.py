@@ -79,6 +79,13 @@ class ShufflingTest(parameterized.TestCase):
         found = shuffling.cut_cells(geometry, (9, 9), 4)
         np.testing.assert_array_equal(found, expected)
 
+    def test_what_is_left_beside_tiles_is_no_tile(self):
+        geometry = bagnet_tf.PatchGeometry(receptive_field=3, stride=2)
+        # Two tiles, one above the other; columns 4 to 6 and row 8 are left.
+        cut = shuffling.cut_cells(geometry, (9, 7), 4)
+        expected = [[0, 1, 0], [1, 1, 0], [0, 1, 0], [1, 1, 0]]
+        np.testing.assert_array_equal(cut, np.array(expected, bool))
+
     def test_intact_rows_and_cut_patches_in_the_table(self):
         sparse = classifier_of(bagnet_tf.BagNet(_SPARSE, classes=4))
         other = classifier_of(tiny_model())

@@ -23,8 +23,9 @@ from bagnet_tf.architecture import CLASSIFIER_LAYER, POOLING_LAYER
 from bagnet_tf.datasets import ImageSource
 from bagnet_tf.datasets.classes import matching_classes
 from bagnet_tf.datasets.labels import imagenet_labels
-from bagnet_tf.evidence import patch_logits_model
+from bagnet_tf.evidence import class_centred, patch_logits_model
 from bagnet_tf.geometry import PatchGeometry, geometry_of, has_patches
+from bagnet_tf.heads import is_centred
 from bagnet_tf.loading import load_model
 from bagnet_tf.model_info import ModelInfo, numbered_labels
 from bagnet_tf.presets import PRESETS
@@ -102,6 +103,18 @@ class Classifier:
         """
         outputs = self._patch_logits(tf.cast(images, tf.float32))
         return tuple(value.numpy() for value in outputs)
+
+    def decisive(self, patch_logits: np.ndarray) -> np.ndarray:
+        """What decides: under a softmax head, evidence minus its class mean.
+
+        Args:
+            patch_logits: (..., classes).
+
+        Returns:
+            Of the same shape; under a sigmoid head as it is.
+        """
+        centred = is_centred(self.info.head)
+        return class_centred(patch_logits) if centred else patch_logits
 
     @functools.cached_property
     def _patch_logits(self) -> Callable:

@@ -16,8 +16,8 @@ import numpy as np
 from bagnet_tf.analysis.request import AnalysisRequest
 from bagnet_tf.analysis.result import Result
 from bagnet_tf.analysis.streaming import each_image, images_at
-from bagnet_tf.evidence import class_centred
 from bagnet_tf.figures import Gallery, Tile
+from bagnet_tf.heads import evidence_name
 
 _MOST_CLASSES = 10  # In the figure, unless asked for others.
 _ORIGINS = ("its photos", "other photos")
@@ -31,7 +31,7 @@ def run(request: AnalysisRequest) -> Result:
         _, patch_logits = classifier.patch_logits(batch["image"])
         return [
             {"label": int(label), "id": identifier.decode()}
-            | best_patches(values)
+            | best_patches(values, classifier.decisive(values))
             for values, label, identifier in zip(
                 patch_logits, batch["label"], batch["id"], strict=True
             )
@@ -60,24 +60,29 @@ def run(request: AnalysisRequest) -> Result:
     return Result({"": figure}, rows, summary)
 
 
-def best_patches(patch_logits: np.ndarray) -> dict[str, list]:
-    """The patch with the largest class-centred evidence for each class.
+def best_patches(
+    patch_logits: np.ndarray, evidence: np.ndarray
+) -> dict[str, list]:
+    """The patch with the largest evidence for each class.
 
     Args:
         patch_logits: (rows, cols, classes).
+        evidence: Of the same shape: by which patches are ranked.
 
     Returns:
         Lists by class: `cell` (number of the patch, row by row), `evidence`
-        (class-centred) and `patch_logit`, logits. The first of equal ones.
+        and `patch_logit`, logits. The first of equal ones.
     """
     classes = patch_logits.shape[-1]
-    flat = patch_logits.reshape(-1, classes).astype(np.float64)
-    centred = class_centred(flat)
-    cells = centred.argmax(axis=0)
+    flat, ranked = (
+        values.reshape(-1, classes).astype(np.float64)
+        for values in (patch_logits, evidence)
+    )
+    cells = ranked.argmax(axis=0)
     everyone = np.arange(classes)
     return {
         "cell": cells.tolist(),
-        "evidence": centred[cells, everyone].tolist(),
+        "evidence": ranked[cells, everyone].tolist(),
         "patch_logit": flat[cells, everyone].tolist(),
     }
 
@@ -142,11 +147,12 @@ def _figure(request, rows, shown) -> Gallery:
                 label = request.source.labels[class_id]
                 gallery.append((f"{label}: from {origin}", tiles))
     side = request.classifier.geometry.receptive_field
+    name = evidence_name(request.info.head)
     return Gallery(
         f"Most informative patches of {request.classifier.title}",
         gallery,
-        note=f"The largest class-centred evidence for a class, {side} × {side} "
-        f"pixels, one patch a photo.\n{request.num_images} photos of "
+        note=f"The largest {name} of each class, {side} × {side} pixels, one "
+        f"patch a photo.\n{request.num_images} photos of "
         f"{request.source.name}, {request.split}.",
     )
 

@@ -19,6 +19,7 @@ from bagnet_tf.analysis.result import Result
 from bagnet_tf.analysis.streaming import each_image
 from bagnet_tf.evidence import class_centred
 from bagnet_tf.figures import Chart, Panel, Series
+from bagnet_tf.heads import evidence_name
 
 # Bins of one logit would hide the peak at 0; the outer ones take all beyond.
 _EDGES = np.arange(-40, 40.25, 0.25)
@@ -34,7 +35,7 @@ def run(request: AnalysisRequest) -> Result:
     def compute(batch):
         _, patch_logits = classifier.patch_logits(batch["image"])
         return [
-            _counted(values, label)
+            _counted(values, classifier.decisive(values), label)
             for values, label in zip(patch_logits, batch["label"], strict=True)
         ]
 
@@ -92,8 +93,8 @@ def _numbers() -> list[str]:
     return ["positive", *(f"top_{p}_percent" for p in _PERCENT), "gini"]
 
 
-def _counted(patch_logits: np.ndarray, label: int) -> dict:
-    """What is kept of an image: (rows, cols, classes)."""
+def _counted(patch_logits, evidence, label) -> dict:
+    """What is kept of an image: arrays of (rows, cols, classes)."""
     centred = class_centred(patch_logits)
     decision = int(patch_logits.mean(axis=(0, 1)).argmax())
     others = np.delete(patch_logits, label, axis=-1)
@@ -105,7 +106,7 @@ def _counted(patch_logits: np.ndarray, label: int) -> dict:
         "other": _histogram(others),
         "centred_own": _histogram(centred[..., label]),
         "centred_other": _histogram(centred_others),
-        **concentration(centred[..., decision]),
+        **concentration(evidence[..., decision]),
     }
 
 
@@ -172,8 +173,8 @@ def _figure(request, counts, shares, rows) -> Chart:
         f"Patch logits of {name} on {request.source.name}",
         panels,
         note=f"{request.num_images} photos of {request.split}. Class-centred: "
-        "minus the mean over classes, which changes no decision. Shares are of "
-        "the decided class's positive class-centred evidence.",
+        "minus the mean over classes. Shares are of the decided class's "
+        f"positive {evidence_name(request.info.head)}.",
     )
 
 

@@ -14,9 +14,8 @@ import numpy as np
 from bagnet_tf.analysis.request import AnalysisRequest
 from bagnet_tf.analysis.result import Result
 from bagnet_tf.analysis.streaming import each_image, images_at
-from bagnet_tf.evidence import class_centred
 from bagnet_tf.figures import Gallery, Tile
-from bagnet_tf.heads import probabilities_of
+from bagnet_tf.heads import evidence_name, probabilities_of
 from bagnet_tf.intervals import rate
 from bagnet_tf.layout import map_extent
 
@@ -28,7 +27,7 @@ def run(request: AnalysisRequest) -> Result:
     def compute(batch):
         logits = classifier.logits(batch["image"])
         return [
-            _decision(values, label, identifier)
+            _decision(values, label, identifier, request.info.head)
             for values, label, identifier in zip(
                 logits, batch["label"], batch["id"], strict=True
             )
@@ -73,10 +72,10 @@ def worst_errors(found: list[dict]) -> list[int]:
     return sorted(wrong, key=lambda i: -found[i]["difference"])
 
 
-def _decision(logits, label, identifier) -> dict:
+def _decision(logits, label, identifier, head) -> dict:
     logits = logits.astype(np.float64)
     decision = int(logits.argmax())
-    probabilities = probabilities_of(logits, "softmax")
+    probabilities = probabilities_of(logits, head)
     return {
         "id": identifier.decode(),
         "label": int(label),
@@ -98,8 +97,9 @@ def _figure(request, found, rows) -> Gallery:
     return Gallery(
         f"The worst errors of {request.classifier.title}",
         gallery,
-        note="Class-centred evidence for the decision and for the label, and "
-        "their exact difference, whose mean is the difference of logits."
+        note=f"{evidence_name(request.info.head).capitalize()} of the decision "
+        "and of the label, and their exact difference, whose mean is the "
+        "difference of logits."
         f"\n{request.num_images} photos of {request.source.name}, "
         f"{request.split}.",
         tile_size=280,
@@ -109,19 +109,19 @@ def _figure(request, found, rows) -> Gallery:
 def _tiles(request, photo, row, decided) -> list[Tile]:
     classifier, image = request.classifier, photo["image"]
     _, (patch_logits,) = classifier.patch_logits(image[None])
-    centred = class_centred(patch_logits)
+    evidence = classifier.decisive(patch_logits)
     true = photo["label"]
-    extent = map_extent(classifier.geometry, centred.shape[:2])
+    extent = map_extent(classifier.geometry, evidence.shape[:2])
     maps = (
         (
             f"decision: {row['decision']}",
             f"p = {row['probability_of_decision']:.3f}",
-            centred[..., decided],
+            evidence[..., decided],
         ),
         (
             f"label: {row['label']}",
             f"p = {row['probability_of_label']:.3f}",
-            centred[..., true],
+            evidence[..., true],
         ),
         (
             "decision − label",
