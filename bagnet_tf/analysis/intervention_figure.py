@@ -84,7 +84,9 @@ def _panel(protocol, rows) -> Panel:
     series.append(
         Series([], [chance], "chance", kind="level", colour=-1, dashed=True)
     )
-    return Panel(title, "", axis, series)
+    # Wider intervals, of few repetitions, are cut off.
+    limits = (0, 1) if chance else (-0.3, 1.05)
+    return Panel(title, "", axis, series, y_limits=limits)
 
 
 def _ends(found, key) -> list[float]:

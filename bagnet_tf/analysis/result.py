@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from bagnet_tf.figures import Figure
-from bagnet_tf.files import write_csv, write_json, written_whole
+from bagnet_tf.files import write_csv, write_json, write_text, written_whole
 
 _FORMATS = ("png", "svg")
 
@@ -20,11 +20,13 @@ class Result:
             `""` for the main one, which is `EXPERIMENT.png`.
         rows: The table: dicts of the same keys, which name the columns.
         summary: The numbers, JSON-ready.
+        page: A page of HTML, for `EXPERIMENT.html`; or empty.
     """
 
     figures: Mapping[str, Figure]
     rows: Sequence[Mapping]
     summary: Mapping
+    page: str = ""
 
     def __post_init__(self):
         """Refuses a table without rows, and numbers that are none."""
@@ -74,11 +76,15 @@ def write_result(
     from bagnet_tf.rendering import render_figure, save_picture
 
     files = result_files(experiment, output, list(result.figures))
+    if result.page:
+        files["page"] = output / f"{experiment}.html"
     with written_whole(files) as temporary:
         for name, description in result.figures.items():
             figure = render_figure(description)
             for kind in _FORMATS:
                 save_picture(figure, temporary[f"{name}.{kind}"])
+        if result.page:
+            write_text(temporary["page"], result.page)
         write_csv(temporary["table"], result.rows, list(result.rows[0]))
         write_json(
             temporary["numbers"], dict(facts) | {"summary": result.summary}
