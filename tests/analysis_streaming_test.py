@@ -46,20 +46,30 @@ class PartialResultsTest(parameterized.TestCase):
             self.assertEqual(partial.values("one"), ["first", "again"])
 
     def test_other_facts_are_refused_by_name(self):
-        with PartialResults(self.path, {"seed": 1, "split": "a", "x": ()}):
-            pass
+        facts = {"seed": 1, "split": "a", "x": ()}
+        with PartialResults(self.path, facts) as partial:
+            partial.add("one", [1])
         before = self.path.read_bytes()
         with self.assertRaisesRegex(ValueError, "; seed, split changed"):
             PartialResults(self.path, {"seed": 2, "x": []})
         self.assertEqual(self.path.read_bytes(), before)
+
+    def test_nothing_is_written_before_something_is_found(self):
+        with PartialResults(self.path, {"seed": 1}) as partial:
+            partial.remove()
+        self.assertFalse(self.path.parent.exists())
 
     def test_overwrite_starts_anew(self):
         with PartialResults(self.path, {"seed": 1}) as partial:
             partial.add("one", [1])
         with PartialResults(self.path, {"seed": 2}, overwrite=True) as partial:
             self.assertEqual(partial.values("one"), [])
-        lines = self.path.read_text().splitlines()
-        self.assertEqual([json.loads(line) for line in lines], [{"seed": 2}])
+            partial.add("one", [2])
+        header, *_ = self.path.read_text().splitlines()
+        self.assertEqual(json.loads(header), {"seed": 2})
+        # The same command goes on, also if it may overwrite.
+        with PartialResults(self.path, {"seed": 2}, overwrite=True) as partial:
+            self.assertEqual(partial.values("one"), [2])
 
     def test_no_number_is_refused(self):
         with PartialResults(self.path, {}) as partial:

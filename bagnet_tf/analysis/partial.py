@@ -26,31 +26,28 @@ class PartialResults:
         facts: Mapping,
         overwrite: bool = False,
     ):
-        """Reads what is there.
+        """Reads what is there; writes nothing yet.
 
         Args:
-            path: The file; made if it is missing.
-            facts: What the run is of, JSON-ready. What another run has left
-                is refused.
-            overwrite: Whether to start anew instead.
+            path: The file.
+            facts: What the run is of, JSON-ready. What a run of other facts
+                has left is refused.
+            overwrite: Whether it is replaced instead.
 
         Raises:
             ValueError: If the file is of a run of other facts.
         """
         self._path = pathlib.Path(path)
-        self._values = collections.defaultdict(list)
+        self._file = None
         header = json.loads(json.dumps(dict(facts)))
-        lines = [] if overwrite else _whole_lines(self._path)
-        if lines:
-            _check(self._path, lines[0], header)
-            for line in lines[1:]:
-                self._values[line["pass"]].append(line["value"])
-        else:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-        # Without the rest of a line that was cut off.
-        text = "".join(json.dumps(line) + "\n" for line in lines or [header])
-        self._path.write_text(text, encoding="utf-8")
-        self._file = self._path.open("a", encoding="utf-8")
+        self._lines = _whole_lines(self._path) or [header]
+        if self._lines[0] != header:
+            if not overwrite:
+                raise _changed(self._path, self._lines[0], header)
+            self._lines = [header]
+        self._values = collections.defaultdict(list)
+        for line in self._lines[1:]:
+            self._values[line["pass"]].append(line["value"])
 
     def __enter__(self) -> "PartialResults":
         """Nothing more to do."""
@@ -58,7 +55,8 @@ class PartialResults:
 
     def __exit__(self, kind, error, traceback) -> None:
         """Keeps the file, for another try."""
-        self._file.close()
+        if self._file:
+            self._file.close()
 
     def values(self, pass_name: str) -> list:
         """All values of a pass, in the order of the images."""
@@ -68,15 +66,25 @@ class PartialResults:
         """Keeps the values of some more images."""
         values = json.loads(json.dumps(list(values), allow_nan=False))
         self._values[pass_name].extend(values)
-        for value in values:
-            line = json.dumps({"pass": pass_name, "value": value})
-            self._file.write(line + "\n")
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            # Again, without a line that was cut off.
+            self._file = self._path.open("w", encoding="utf-8")
+            self._file.writelines(map(_as_line, self._lines))
+        self._file.writelines(
+            _as_line({"pass": pass_name, "value": value}) for value in values
+        )
         self._file.flush()
 
     def remove(self) -> None:
         """Deletes the file: the whole result is written."""
-        self._file.close()
-        self._path.unlink()
+        if self._file:
+            self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+def _as_line(value) -> str:
+    return json.dumps(value) + "\n"
 
 
 def _whole_lines(path: pathlib.Path) -> list[dict]:
@@ -92,15 +100,13 @@ def _whole_lines(path: pathlib.Path) -> list[dict]:
     return lines
 
 
-def _check(path, found, expected) -> None:
-    if found == expected:
-        return
+def _changed(path, found, expected) -> ValueError:
     keys = sorted(
         key
         for key in found.keys() | expected.keys()
         if found.get(key) != expected.get(key)
     )
-    raise ValueError(
+    return ValueError(
         "output must hold what the same command has left, to go on, or "
         f"--overwrite be given; {', '.join(keys)} changed. "
         f"Received: {str(path)!r}"

@@ -81,22 +81,20 @@ def run_experiment(
     _check_output(name, output, overwrite)
     _check_source(source)
     _check_compare(name, experiment, [model, *compare])
-    count = source.num_examples(split)
-    wanted = num_images or experiment.num_images or count
     facts = {
         "experiment": name,
         "model": model,
         "sha256": _hashes([model, *compare]),
         "dataset": source.name,
         "split": split,
-        "num_images": min(wanted, count),
+        "num_images": _count(experiment, source, split, num_images),
         "compare": list(compare),
         "seed": seed,
         "options": options,
         "versions": _versions(),
     }
-    classifiers = open_classifiers([model, *compare], source)
-    if experiment.needs_patches and classifiers[0].geometry is None:
+    classifier, *others = open_classifiers([model, *compare], source)
+    if experiment.needs_patches and classifier.geometry is None:
         raise ValueError(
             f"model must be a BagNet for {name}. Received: model={model!r}"
         )
@@ -104,12 +102,12 @@ def run_experiment(
     partial_file = output / f"{name}.partial.jsonl"
     with PartialResults(partial_file, facts, overwrite) as partial:
         request = AnalysisRequest(
-            classifier=classifiers[0],
+            classifier=classifier,
             source=source,
             split=split,
             num_images=facts["num_images"],
             output=output,
-            compare=tuple(classifiers[1:]),
+            compare=tuple(others),
             seed=seed,
             options=options,
             partial=partial,
@@ -122,6 +120,12 @@ def run_experiment(
         files = write_result(result, name, output, content)
         partial.remove()
     return Written(content | {"summary": dict(result.summary)}, files)
+
+
+def _count(experiment, source, split, asked_for) -> int:
+    """How many images the experiment takes."""
+    available = source.num_examples(split)
+    return min(asked_for or experiment.num_images or available, available)
 
 
 def _checked_options(name, accepted, given) -> dict[str, object]:
