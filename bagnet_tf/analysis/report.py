@@ -24,6 +24,7 @@ from bagnet_tf.analysis.request import AnalysisRequest
 from bagnet_tf.analysis.result import Result
 
 _NAME = "report"
+_LABELS_SHOWN = 10
 
 
 def run(request: AnalysisRequest) -> Result:
@@ -41,7 +42,7 @@ def run(request: AnalysisRequest) -> Result:
         "Model": request.classifier.name,
         "Input": f"{info.image_size[0]}×{info.image_size[1]} px",
         "Patches": _patches(request.classifier.geometry),
-        "Classes": str(len(info.labels)),
+        "Classes": _listed(info.labels),
         "Dataset": f"{request.source.name}, {request.split}",
         "Compared with": ", ".join(c.name for c in request.compare) or "none",
     }
@@ -210,3 +211,8 @@ def _patches(geometry) -> str:
         return "none"
     side = geometry.receptive_field
     return f"{side}×{side} px, {geometry.stride} apart"
+
+
+def _listed(labels) -> str:
+    rest = ", …" if len(labels) > _LABELS_SHOWN else ""
+    return f"{len(labels)}: {', '.join(labels[:_LABELS_SHOWN])}{rest}"
