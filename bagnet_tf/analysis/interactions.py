@@ -175,24 +175,10 @@ def _figure(request, sizes, measured, effects) -> Chart:
             x_ticks=sizes,
         )
     ]
-    for place, size in enumerate(sizes):
-        points = [
-            Series(
-                [row["single"][place] for row in effects[c.name]],
-                [row["joint"][place] for row in effects[c.name]],
-                c.title,
-                kind="points",
-            )
-            for c in request.classifiers
-        ]
-        panels.append(
-            Panel(
-                f"Patches of {size} pixels",
-                "sum of single effects, logits",
-                "joint effect, logits",
-                [*points, Series([], [], kind="diagonal", colour=-1)],
-            )
-        )
+    panels += [
+        _scatter(request.classifiers, effects, size, place)
+        for place, size in enumerate(sizes)
+    ]
     return Chart(
         f"Interactions between distant patches, {request.source.name}",
         panels,
@@ -201,6 +187,25 @@ def _figure(request, sizes, measured, effects) -> Chart:
         "patch of every second row masked by the mean colour. A BagNet of "
         "receptive field q is exactly additive for patches of q - 1 pixels "
         "and more.",
+    )
+
+
+def _scatter(classifiers, effects, size, place) -> Panel:
+    """Joint effects against sums of single ones, for one size."""
+    points = [
+        Series(
+            [row["single"][place] for row in effects[c.name]],
+            [row["joint"][place] for row in effects[c.name]],
+            c.title,
+            kind="points",
+        )
+        for c in classifiers
+    ]
+    return Panel(
+        f"Patches of {size} pixels",
+        "sum of single effects, logits",
+        "joint effect, logits",
+        [*points, Series([], [], kind="diagonal", colour=-1)],
     )
 
 

@@ -41,18 +41,8 @@ def run(request: AnalysisRequest) -> Result:
             f"these {len(found)} images. Received: split={request.split!r}"
         )
     shown = wrong[: request.options["num_shown"]]
-    labels = request.source.labels
     rows = [
-        {
-            "place": place,
-            "image": found[i]["id"],
-            "index": i,
-            "label": labels[found[i]["label"]],
-            "decision": labels[found[i]["decision"]],
-            "logit_difference": found[i]["difference"],
-            "probability_of_decision": found[i]["probability"],
-            "probability_of_label": found[i]["label_probability"],
-        }
+        {"place": place, "index": i} | _row(found[i], request.source.labels)
         for place, i in enumerate(wrong, start=1)
     ]
     summary = {
@@ -83,6 +73,18 @@ def _decision(logits, label, identifier, head) -> dict:
         "difference": float(logits[decision] - logits[label]),
         "probability": float(probabilities[decision]),
         "label_probability": float(probabilities[label]),
+    }
+
+
+def _row(decision, labels) -> dict:
+    """What the table says of an error."""
+    return {
+        "image": decision["id"],
+        "label": labels[decision["label"]],
+        "decision": labels[decision["decision"]],
+        "logit_difference": decision["difference"],
+        "probability_of_decision": decision["probability"],
+        "probability_of_label": decision["label_probability"],
     }
 
 

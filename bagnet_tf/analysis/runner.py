@@ -14,7 +14,7 @@ from bagnet_tf.analysis.classifiers import open_classifiers
 from bagnet_tf.analysis.experiments import OPTIONS, find_experiment
 from bagnet_tf.analysis.partial import PartialResults
 from bagnet_tf.analysis.request import AnalysisRequest
-from bagnet_tf.analysis.result import result_files, write_result
+from bagnet_tf.analysis.result import Result, result_files, write_result
 from bagnet_tf.datasets import ImageSource
 from bagnet_tf.version import __version__
 
@@ -93,33 +93,37 @@ def run_experiment(
         "options": options,
         "versions": _versions(),
     }
-    classifier, *others = open_classifiers([model, *compare], source)
-    if experiment.needs_patches and classifier.geometry is None:
+    classifiers = open_classifiers([model, *compare], source)
+    if experiment.needs_patches and classifiers[0].geometry is None:
         raise ValueError(
             f"model must be a BagNet for {name}. Received: model={model!r}"
         )
-    keras.utils.set_random_seed(seed)
     partial_file = output / f"{name}.partial.jsonl"
     with PartialResults(partial_file, facts, overwrite) as partial:
-        request = AnalysisRequest(
-            classifier=classifier,
-            source=source,
-            split=split,
-            num_images=facts["num_images"],
-            output=output,
-            compare=tuple(others),
-            seed=seed,
-            options=options,
-            partial=partial,
-        )
-        module = importlib.import_module(
-            f"bagnet_tf.analysis.{experiment.module}"
-        )
-        result = module.run(request)
+        result = _found(experiment, classifiers, source, output, facts, partial)
         content = facts | {"command": command, "skipped": source.skipped}
         files = write_result(result, name, output, content)
         partial.remove()
     return Written(content | {"summary": dict(result.summary)}, files)
+
+
+def _found(experiment, classifiers, source, output, facts, partial) -> Result:
+    """What the experiment finds."""
+    keras.utils.set_random_seed(facts["seed"])
+    classifier, *others = classifiers
+    request = AnalysisRequest(
+        classifier=classifier,
+        source=source,
+        split=facts["split"],
+        num_images=facts["num_images"],
+        output=output,
+        compare=tuple(others),
+        seed=facts["seed"],
+        options=facts["options"],
+        partial=partial,
+    )
+    module = importlib.import_module(f"bagnet_tf.analysis.{experiment.module}")
+    return module.run(request)
 
 
 def _count(experiment, source, split, asked_for) -> int:

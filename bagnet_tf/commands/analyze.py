@@ -136,7 +136,12 @@ def main(experiment: str) -> None:
     )
     if _JSON.value:
         print(json.dumps(written.content, indent=2))
-        return
+    else:
+        _report(written)
+
+
+def _report(written) -> None:
+    """Prints single numbers, and where all are."""
     for name, value in written.content["summary"].items():
         if not isinstance(value, dict | list):
             print(f"{name}: {value}")

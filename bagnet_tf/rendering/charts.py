@@ -131,7 +131,12 @@ def _draw_series(axes, series: Series, style, marker, order) -> None:
         shape["markerfacecolor"] = "white"
     line = dash if series.kind == "line" else "none"
     axes.plot(x, y, ls=line, lw=1.4, zorder=3 + order, **shape, **style)
-    for place, name in enumerate(series.names):
+    _draw_names(axes, series.names, x, y)
+
+
+def _draw_names(axes, names, x, y) -> None:
+    """Writes beside each point what it is."""
+    for place, name in enumerate(names):
         if not np.isfinite([x[place], y[place]]).all():
             continue
         axes.annotate(
