@@ -63,6 +63,7 @@ def footer_lines(
     contrast: tuple[int, int] | None,
     stride: int | None,
     layout: Layout,
+    remarks: Sequence[str] = (),
 ) -> list[str]:
     """How to read the picture.
 
@@ -74,6 +75,7 @@ def footer_lines(
             the second.
         stride: Of dense maps, pixels; None if the grid's are drawn.
         layout: Of the picture, whose width lines have.
+        remarks: What else there is to say, a paragraph each.
 
     Returns:
         Lines, each paragraph beginning a new one.
@@ -98,6 +100,7 @@ def footer_lines(
         "The mean of a class's patch logits is its logit: here within "
         f"{error:.0e} of the largest logit."
     )
+    paragraphs += remarks
     characters = int((layout.width - 2 * MARGIN) / _FOOTER_CHARACTER)
     return [
         line for text in paragraphs for line in textwrap.wrap(text, characters)

@@ -8,7 +8,7 @@ from bagnet_tf.certification.defenses import Defense
 _SETTINGS = tuple(field.name for field in dataclasses.fields(Defense)[1:])
 
 
-def parsed_size(text: str) -> tuple[int, int]:
+def parsed_size(text: str, flag: str = "patch_size") -> tuple[int, int]:
     """Reads a patch size, SIDE or HEIGHTxWIDTH, as (height, width).
 
     Raises:
@@ -21,8 +21,8 @@ def parsed_size(text: str) -> tuple[int, int]:
         s.isascii() and s.isdigit() and int(s) for s in sides
     ):
         raise ValueError(
-            "patch_size must be pixels, SIDE or HEIGHTxWIDTH, separated by "
-            f"commas. Received: patch_size={text}"
+            f"{flag} must be pixels, SIDE or HEIGHTxWIDTH, separated by "
+            f"commas. Received: {flag}={text}"
         )
     return int(sides[0]), int(sides[1])
 

@@ -18,6 +18,8 @@ one channel sees photos in grey. On demand also:
     contact-sheet.png        --contact_sheet: all images in one picture
     regions.csv, .json       --regions_threshold: boxes (COCO in the JSON)
 
+--certify_patch adds to picture and JSON whether a patch can change the robust
+decision.
 Boxes are in pixels of the photo as people see it, after EXIF rotation. Nothing
 is written unless all images can be read. Exit status: 0, or 2 for a mistake in
 the arguments.
@@ -121,6 +123,13 @@ _REGIONS_THRESHOLD = flags.DEFINE_float(
     "patch, logits, of the kind that is drawn.",
     flag_values=_FLAGS,
 )
+_CERTIFY_PATCH = flags.DEFINE_list(
+    "certify_patch",
+    [],
+    "Sizes of patches, SIDE or HEIGHTxWIDTH, pixels of the input: say whether "
+    "double masking's decision is proven against them.",
+    flag_values=_FLAGS,
+)
 
 _FORMATS = ("png", "svg")
 # Images explained in one go: bounds memory where there are many classes.
@@ -137,6 +146,10 @@ def main() -> None:
     # Slow imports come after the checks that do without them.
     import tqdm
 
+    from bagnet_tf.commands.explain_extras import (
+        certificates_of,
+        dense_maps_of,
+    )
     from bagnet_tf.commands.explain_writer import ExplanationWriter
     from bagnet_tf.loading import load_model, read_labels
     from bagnet_tf.report import read_photo
@@ -159,10 +172,13 @@ def main() -> None:
         # None: shown where stderr is a terminal.
         disable=None if len(photos) > _MANY_IMAGES else True,
     )
-    dense_maps = _dense_maps_of(model, info.head)
+    dense_maps = dense_maps_of(model, info.head, _STRIDE.value)
+    certificates = certificates_of(model, info, _CERTIFY_PATCH.value)
     for photo, files, (explanation, index) in progress:
         dense = dense_maps(photo, explanation.class_ids[index])
-        tqdm.tqdm.write(writer.write(photo, files, explanation, index, dense))
+        proven = certificates(photo.image)
+        line = writer.write(photo, files, explanation, index, dense, proven)
+        tqdm.tqdm.write(line)
     if summary := writer.finish():
         print(summary)
 
@@ -232,28 +248,6 @@ def _classes(labels) -> tuple[list[int] | None, tuple[int, int] | None]:
     elif names is None:
         return None, None
     return list(dict.fromkeys(found)), contrast
-
-
-def _dense_maps_of(model, head):
-    """A function of a photo and class ids: maps, if --stride asks for them."""
-    import numpy as np
-
-    from bagnet_tf.geometry import geometry_of
-    from bagnet_tf.heads import is_centred
-    from bagnet_tf.heatmap import HeatmapNetwork
-    from bagnet_tf.rendering import DenseMaps
-
-    if _STRIDE.value in (None, geometry_of(model).stride):
-        return lambda photo, class_ids: None
-
-    network = HeatmapNetwork(model, _STRIDE.value)  # Folded and traced once.
-
-    def dense_maps(photo, class_ids):
-        images = photo.image[None].astype(np.float32)
-        values = network(images, class_ids.tolist(), "same", is_centred(head))
-        return DenseMaps(values[0], _STRIDE.value)
-
-    return dense_maps
 
 
 def _explained(model, head, photos, class_ids):

@@ -3,7 +3,7 @@
 import json
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image
@@ -73,6 +73,7 @@ class ExplanationWriter:
         explanation: Explanation,
         index: int,
         dense: DenseMaps | None = None,
+        certificates: Sequence[Mapping] = (),
     ) -> str:
         """Writes a photo's results.
 
@@ -83,14 +84,18 @@ class ExplanationWriter:
             explanation: Of a batch with the photo's image.
             index: Which image of the explanation it is.
             dense: Maps to draw instead of the grid's.
+            certificates: What is proven of the decision, see `Certifier`.
 
         Returns:
             A line about the results.
         """
         content = self._numbers(photo, files, explanation, index, dense)
+        if certificates:
+            content["certificates"] = list(certificates)
+        remarks = [certificate["statement"] for certificate in certificates]
         values, extent = _drawn(explanation, index, dense)
         with written_whole(files) as temporary:
-            self._draw(photo, temporary, explanation, index, dense)
+            self._draw(photo, temporary, explanation, index, dense, remarks)
             if "overlay" in files:
                 limit = colour_limit(explanation.decisive_evidence[index])
                 overlay = _overlay(photo, values[..., 0], extent, limit)
@@ -156,7 +161,7 @@ class ExplanationWriter:
             maps["file"] = files["maps"].name
         return {"model": self._model_path, **content, "drawn_maps": maps}
 
-    def _draw(self, photo, temporary, explanation, index, dense):
+    def _draw(self, photo, temporary, explanation, index, dense, remarks):
         names = pathlib.Path(photo.path).name, pathlib.Path(self._model_path)
         parts = [names[0], names[1].name, *photo.notes]
         figure = render_explanation(
@@ -168,6 +173,7 @@ class ExplanationWriter:
             self._contrast,
             dense,
             self._thresholds,
+            remarks,
         )
         for kind in {"png", "svg"} & temporary.keys():
             save_picture(figure, temporary[kind])

@@ -69,6 +69,7 @@ def render_explanation(
     contrast: tuple[int, int] | None = None,
     dense: DenseMaps | None = None,
     thresholds: Mapping[int, float] | None = None,
+    remarks: Sequence[str] = (),
 ) -> Figure:
     """Draws how a decision is made of patches.
 
@@ -89,6 +90,7 @@ def render_explanation(
             the colour scale stay those of the grid, of which the decision is
             made.
         thresholds: Operating thresholds, by class id: `ModelInfo.thresholds`.
+        remarks: What else there is to say, below: a paragraph each.
 
     Returns:
         A figure with an Agg canvas: `figure.savefig("cat.png")`, or ".svg".
@@ -116,7 +118,9 @@ def render_explanation(
         num_tiles=len(patches),
     )
     stride = dense.stride if dense else None
-    footer = footer_lines(explanation, labels, index, contrast, stride, layout)
+    footer = footer_lines(
+        explanation, labels, index, contrast, stride, layout, remarks
+    )
     layout = dataclasses.replace(layout, num_footer_lines=len(footer))
     canvas = Canvas(layout)
     _draw_title(canvas, verdict, source)
