@@ -132,14 +132,15 @@ class GridPointingTest(parameterized.TestCase):
         heatmap = np.array(
             [
                 [np.nan, 1.0, -5.0, 0.0],
-                [2.0, 0.0, 0.0, 0.0],
+                [2.0, 0.0, 0.0, 2.5],
                 [0.0, 0.0, 6.0, 0.0],
                 [0.0, 0.0, 0.0, 1.0],
             ]
         )
-        self.assertEqual(grid_pointing.in_own_tile(heatmap, 0), (0.3, 0.0))
-        self.assertEqual(grid_pointing.in_own_tile(heatmap, 1), (0.0, 0.0))
-        self.assertEqual(grid_pointing.in_own_tile(heatmap, 3), (0.7, 1.0))
+        self.assertEqual(grid_pointing.in_own_tile(heatmap, 0), (0.24, 0.0))
+        self.assertEqual(grid_pointing.in_own_tile(heatmap, 1), (0.2, 0.0))
+        self.assertEqual(grid_pointing.in_own_tile(heatmap, 2), (0.0, 0.0))
+        self.assertEqual(grid_pointing.in_own_tile(heatmap, 3), (0.56, 1.0))
 
     def test_a_map_that_says_nothing_scores_chance(self):
         found = grid_pointing.in_own_tile(np.zeros((4, 4)), 2)
