@@ -9,7 +9,7 @@ are the share of its positive class-centred evidence that does, by the centres
 of patches, and whether the strongest patch does. Chance is a quarter; a network
 of the same architecture with random weights is scored as well. Every photo
 counts, also where the network does not know it: the authors take only those
-of which it is sure.
+of which it is sure. `analyze interventions` plays it by the pixels of any map.
 """
 
 import argparse
@@ -19,7 +19,6 @@ from collections.abc import Iterator
 import measure
 import numpy as np
 
-_TILES = 2  # Photos on a side of the mosaic.
 _BATCH = 32
 
 
@@ -67,6 +66,7 @@ def _options() -> argparse.Namespace:
 
 def _mosaics(options, size) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields batches of mosaics, and the class ids of their photos, by row."""
+    from bagnet_tf.analysis.grid_pointing import TILES, mosaic
     from bagnet_tf.datasets import image_source
     from bagnet_tf.datasets.batches import evaluation_batches
 
@@ -82,25 +82,21 @@ def _mosaics(options, size) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         number = min(_BATCH, options.mosaics - start)
         class_ids = np.stack(
             [
-                rng.choice(len(of_class), _TILES**2, replace=False)
+                rng.choice(len(of_class), TILES**2, replace=False)
                 for _ in range(number)
             ]
         )
         mosaics = [
-            _joined([photos[rng.choice(of_class[c])] for c in four])
+            mosaic([photos[rng.choice(of_class[c])] for c in four])
             for four in class_ids
         ]
         yield np.stack(mosaics), class_ids
 
 
-def _joined(photos) -> np.ndarray:
-    rows = [photos[i : i + _TILES] for i in range(0, len(photos), _TILES)]
-    return np.concatenate([np.concatenate(row, axis=1) for row in rows])
-
-
 def _scores(network, mosaics, class_ids) -> np.ndarray:
     """Share and hit of each mosaic, means over its photos: (batch, 2)."""
     import bagnet_tf
+    from bagnet_tf.analysis.grid_pointing import TILES
     from bagnet_tf.evidence import class_centred
     from bagnet_tf.localization import mask_at_centres
 
@@ -108,11 +104,11 @@ def _scores(network, mosaics, class_ids) -> np.ndarray:
     evidence = class_centred(outputs["patch_logits"].numpy())
     geometry = bagnet_tf.geometry_of(network)
     height, width = mosaics.shape[1:3]
-    scores = np.zeros((len(mosaics), _TILES**2, 2))
-    for tile in range(_TILES**2):
-        row, col = divmod(tile, _TILES)
+    scores = np.zeros((len(mosaics), TILES**2, 2))
+    for tile in range(TILES**2):
+        row, col = divmod(tile, TILES)
         mask = np.zeros((1, height, width), bool)
-        tall, wide = height // _TILES, width // _TILES
+        tall, wide = height // TILES, width // TILES
         mask[
             :, row * tall : (row + 1) * tall, col * wide : (col + 1) * wide
         ] = 1
