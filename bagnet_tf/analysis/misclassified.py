@@ -100,10 +100,9 @@ def _figure(request, found, rows) -> Gallery:
         f"The worst errors of {request.classifier.title}",
         gallery,
         note=f"{evidence_name(request.info.head).capitalize()} of the decision "
-        "and of the label, and their exact difference, whose mean is the "
-        "difference of logits."
-        f"\n{request.num_images} photos of {request.source.name}, "
-        f"{request.split}.",
+        "and of the label, and their exact difference:\nits mean is the "
+        f"difference of logits. {request.num_images} photos of "
+        f"{request.source.name}, {request.split}.",
         tile_size=280,
     )
 
