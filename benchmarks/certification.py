@@ -78,7 +78,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--image_size", type=int, default=224, help="pixels")
     parser.add_argument("--patch_size", type=int, default=32, help="pixels")
     parser.add_argument("--images", type=int, default=12)
-    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--output", type=pathlib.Path, help="JSON to write")
     return parser.parse_args()
 
