@@ -4,13 +4,16 @@ import dataclasses
 import functools
 import pathlib
 import tempfile
+from unittest import mock
 
 import keras
 import numpy as np
+from absl.testing import parameterized
 
 import bagnet_tf
 from bagnet_tf import Architecture, Stage
 from bagnet_tf.model_info import ModelInfo, numbered_labels
+from export.formats import FORMATS
 from export.litert import write_litert
 from export.request import Request
 
@@ -89,3 +92,25 @@ def tiny_tflite(seed: int = 0) -> bytes:
         path = pathlib.Path(folder, "model.tflite")
         write_litert(request(seed=seed), path)
         return path.read_bytes()
+
+
+def writes_instead(content: bytes):
+    """Lets the LiteRT format write `content`, whatever the model is."""
+
+    def write(request, path):
+        path.parent.mkdir()
+        path.write_bytes(content)
+
+    kind = dataclasses.replace(FORMATS["litert"], write=write)
+    return mock.patch.dict(FORMATS, {"litert": kind})
+
+
+class TemporaryFolderTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        self.folder = pathlib.Path(folder)
+        self.output = self.folder / "exported"
+
+    def names(self):
+        return sorted(path.name for path in self.folder.iterdir())

@@ -3,11 +3,7 @@
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
-import subprocess
-import sys
-import tempfile
 from unittest import mock
 
 import numpy as np
@@ -15,17 +11,19 @@ from absl.testing import absltest, parameterized
 from ai_edge_litert.interpreter import Interpreter
 
 from bagnet_tf.model_info import ModelInfo
-from export import exporter, main
+from export import exporter
 from export.exporter import export_model
-from export.formats import FORMATS, KITS, check_formats
+from export.formats import FORMATS, check_formats
 from export.report import format_table
 from tests.export_helpers import (
     CLASSES,
     SIZE,
+    TemporaryFolderTest,
     batches,
     request,
     tiny_model,
     tiny_tflite,
+    writes_instead,
 )
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -33,32 +31,10 @@ _LABELS = ("ant", "bee", "cat", "dog", "élan")
 _INFO = ModelInfo(SIZE, _LABELS, {"top1": 0.5})
 
 
-def _writes(content: bytes):
-    """Lets the LiteRT format write `content`, whatever the model is."""
-
-    def write(request, path):
-        path.parent.mkdir()
-        path.write_bytes(content)
-
-    kind = dataclasses.replace(FORMATS["litert"], write=write)
-    return mock.patch.dict(FORMATS, {"litert": kind})
-
-
-class TemporaryFolderTest(parameterized.TestCase):
-    def setUp(self):
-        super().setUp()
-        folder = self.enterContext(tempfile.TemporaryDirectory())
-        self.folder = pathlib.Path(folder)
-        self.output = self.folder / "exported"
-
-    def names(self):
-        return sorted(path.name for path in self.folder.iterdir())
-
-
 class ExportModelTest(TemporaryFolderTest):
     def _export(self, content, overwrite=False):
         """Exports the model where the LiteRT writer writes `content`."""
-        with _writes(content):
+        with writes_instead(content):
             return export_model(
                 request(info=_INFO),
                 self.output,
@@ -228,111 +204,6 @@ class ExportModelTest(TemporaryFolderTest):
             check_formats(["serving", "litert"])
         with self.assertRaisesRegex(ValueError, "formats of a fixed size"):
             check_formats(["saved_model"], [(64, 64)])
-
-
-class CommandTest(TemporaryFolderTest):
-    def setUp(self):
-        super().setUp()
-        self.model_path = self.folder / "model.keras"
-        model = tiny_model()
-        model.save(self.model_path)
-        ModelInfo(SIZE, _LABELS).save(model, self.model_path)
-        self.before = self.names()
-
-    def _flags(self, **values):
-        values = {
-            "model": self.model_path,
-            "output": self.output,
-            "num_verification_images": 3,
-            "verification_split": "validation[:3]",
-            **values,
-        }
-        return [f"--{name}={value}" for name, value in values.items()]
-
-    def _main(self, **values):
-        for name in main._FLAGS:
-            main._FLAGS[name].unparse()
-        main._FLAGS(["export", *self._flags(**values)])
-        return main.main()
-
-    def _subprocess(self, **values):
-        return subprocess.run(
-            [sys.executable, "-m", "export.main", *self._flags(**values)],
-            cwd=_ROOT,
-            env={**os.environ, "PYTHONPATH": str(_ROOT)},
-            capture_output=True,
-            text=True,
-        )
-
-    def test_command_exports(self):
-        result = self._subprocess(formats="litert")
-        self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn("litert/model.tflite", result.stdout)
-        self.assertEqual(self.names(), ["exported", *self.before])
-
-    def test_a_version_for_tf_serving(self):
-        base = self.folder / "models"
-        self.assertEqual(
-            self._main(formats="saved_model", saved_model_base=base), 0
-        )
-        for name in ("saved_model.pb", "variables/variables.index"):
-            self.assertEqual(
-                (base / "1" / name).read_bytes(),
-                (self.output / "saved_model/1" / name).read_bytes(),
-            )
-
-    def test_a_mistake_is_one_line_and_status_2(self):
-        labels = self.folder / "names.txt"
-        labels.write_text("ant\nbee\n")
-        result = self._subprocess(labels=labels)
-        self.assertEqual(result.returncode, 2)
-        self.assertEqual(
-            result.stderr,
-            "export: labels must be 5 names, one a class. Received: 2 labels\n",
-        )
-        self.assertFalse(self.output.exists())
-
-    def test_a_mismatch_is_status_1(self):
-        with _writes(tiny_tflite(seed=1)):
-            self.assertEqual(self._main(formats="litert"), 1)
-        self.assertEqual(self.names(), self.before)
-
-    def test_a_kit_that_does_not_work_is_status_1(self):
-        def write(folder, metadata, images):
-            raise RuntimeError("Warm-up: no request to patch_logits.")
-
-        kit = dataclasses.replace(KITS["serving"], write=write)
-        with mock.patch.dict(KITS, {"serving": kit}):
-            self.assertEqual(self._main(formats="saved_model,serving"), 1)
-        self.assertEqual(self.names(), self.before)
-
-    @parameterized.parameters(
-        ({"labels": "missing.txt"}, "labels must be a text file"),
-        ({"model": "missing.keras"}, "existing .keras file"),
-        ({"formats": "torch"}, "saved_model, litert"),
-        ({"image_size": 4}, "image_size must"),
-        ({"num_verification_images": 4}, "must be at most 3"),
-        ({"sizes": "64,big"}, "sizes must be sides in pixels"),
-        (
-            {"sizes": "4", "formats": "litert"},
-            "large as the receptive field",
-        ),
-        ({"precision": "float16"}, "precision must be one of float32, bf"),
-        ({"input_type": "int8"}, "input_type must be one of float32, uint8"),
-        ({"formats": "litert_int8"}, "calibration_dataset must"),
-        (
-            {"formats": "litert", "saved_model_base": "models"},
-            "saved_model for --saved_model_base",
-        ),
-        (
-            {"formats": "litert_int8", "calibration_dataset": "glyph"},
-            "glyphs",
-        ),
-    )
-    def test_refusals(self, values, message):
-        with self.assertRaisesRegex(ValueError, message):
-            self._main(**values)
-        self.assertEqual(self.names(), self.before)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,133 @@
+"""The command `export` exports whole, or says in one line why not."""
+
+import dataclasses
+import os
+import pathlib
+import subprocess
+import sys
+from unittest import mock
+
+from absl.testing import absltest, parameterized
+
+from bagnet_tf.model_info import ModelInfo
+from export import main
+from export.formats import KITS
+from tests.export_helpers import (
+    SIZE,
+    TemporaryFolderTest,
+    tiny_model,
+    tiny_tflite,
+    writes_instead,
+)
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+_LABELS = ("ant", "bee", "cat", "dog", "élan")
+
+
+class CommandTest(TemporaryFolderTest):
+    def setUp(self):
+        super().setUp()
+        self.model_path = self.folder / "model.keras"
+        model = tiny_model()
+        model.save(self.model_path)
+        ModelInfo(SIZE, _LABELS).save(model, self.model_path)
+        self.before = self.names()
+
+    def _flags(self, **values):
+        values = {
+            "model": self.model_path,
+            "output": self.output,
+            "num_verification_images": 3,
+            "verification_split": "validation[:3]",
+            **values,
+        }
+        return [f"--{name}={value}" for name, value in values.items()]
+
+    def _main(self, **values):
+        for name in main._FLAGS:
+            main._FLAGS[name].unparse()
+        main._FLAGS(["export", *self._flags(**values)])
+        return main.main()
+
+    def _subprocess(self, **values):
+        return subprocess.run(
+            [sys.executable, "-m", "export.main", *self._flags(**values)],
+            cwd=_ROOT,
+            env={**os.environ, "PYTHONPATH": str(_ROOT)},
+            capture_output=True,
+            text=True,
+        )
+
+    def test_command_exports(self):
+        result = self._subprocess(formats="litert")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("litert/model.tflite", result.stdout)
+        self.assertEqual(self.names(), ["exported", *self.before])
+
+    def test_a_version_for_tf_serving(self):
+        base = self.folder / "models"
+        self.assertEqual(
+            self._main(formats="saved_model", saved_model_base=base), 0
+        )
+        for name in ("saved_model.pb", "variables/variables.index"):
+            self.assertEqual(
+                (base / "1" / name).read_bytes(),
+                (self.output / "saved_model/1" / name).read_bytes(),
+            )
+
+    def test_a_mistake_is_one_line_and_status_2(self):
+        labels = self.folder / "names.txt"
+        labels.write_text("ant\nbee\n")
+        result = self._subprocess(labels=labels)
+        self.assertEqual(result.returncode, 2)
+        self.assertEqual(
+            result.stderr,
+            "export: labels must be 5 names, one a class. Received: 2 labels\n",
+        )
+        self.assertFalse(self.output.exists())
+
+    def test_a_mismatch_is_status_1(self):
+        with writes_instead(tiny_tflite(seed=1)):
+            self.assertEqual(self._main(formats="litert"), 1)
+        self.assertEqual(self.names(), self.before)
+
+    def test_a_kit_that_does_not_work_is_status_1(self):
+        def write(folder, metadata, images):
+            raise RuntimeError("Warm-up: no request to patch_logits.")
+
+        kit = dataclasses.replace(KITS["serving"], write=write)
+        with mock.patch.dict(KITS, {"serving": kit}):
+            self.assertEqual(self._main(formats="saved_model,serving"), 1)
+        self.assertEqual(self.names(), self.before)
+
+    @parameterized.parameters(
+        ({"labels": "missing.txt"}, "labels must be a text file"),
+        ({"model": "missing.keras"}, "existing .keras file"),
+        ({"formats": "torch"}, "saved_model, litert"),
+        ({"image_size": 4}, "image_size must"),
+        ({"num_verification_images": 4}, "must be at most 3"),
+        ({"sizes": "64,big"}, "sizes must be sides in pixels"),
+        (
+            {"sizes": "4", "formats": "litert"},
+            "large as the receptive field",
+        ),
+        ({"precision": "float16"}, "precision must be one of float32, bf"),
+        ({"input_type": "int8"}, "input_type must be one of float32, uint8"),
+        ({"formats": "litert_int8"}, "calibration_dataset must"),
+        (
+            {"formats": "litert", "saved_model_base": "models"},
+            "saved_model for --saved_model_base",
+        ),
+        (
+            {"formats": "litert_int8", "calibration_dataset": "glyph"},
+            "glyphs",
+        ),
+    )
+    def test_refusals(self, values, message):
+        with self.assertRaisesRegex(ValueError, message):
+            self._main(**values)
+        self.assertEqual(self.names(), self.before)
+
+
+if __name__ == "__main__":
+    absltest.main()
