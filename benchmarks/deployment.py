@@ -64,8 +64,9 @@ def main() -> None:
         ]
     size = "x".join(map(str, metadata["input"]["size"]))
     measure.report(
-        f"Exported files of {metadata['model']}, {size} px, {options.turns} "
-        "turns; ratio: against the float32 LiteRT file run alike",
+        f"Exported files of {metadata['model']}, {size} px, "
+        f"{len(metadata['labels'])} classes, {options.turns} turns; ratio: "
+        "against the float32 LiteRT file run alike",
         rows,
         _command(options),
         options.output,
@@ -178,11 +179,13 @@ def _untrained(options, folder) -> dict:
     from export.metadata import describe
     from export.request import Request
 
-    model = BagNet(ARCHITECTURES[options.architecture])
+    model = BagNet(ARCHITECTURES[options.architecture], classes=options.classes)
     size = options.image_size, options.image_size
     noise = _images((8, *size, 3), "uint8")
     request = Request(
-        model, ModelInfo(size, numbered_labels(1000)), lambda size: [noise]
+        model,
+        ModelInfo(size, numbered_labels(options.classes)),
+        lambda size: [noise],
     )
     wanted = artefacts(_FORMATS, size)
     for artefact in wanted:
@@ -205,7 +208,7 @@ def _command(options) -> str:
         f"--export={options.export}"
         if options.export
         else f"--architecture={options.architecture} "
-        f"--image_size={options.image_size}"
+        f"--image_size={options.image_size} --classes={options.classes}"
     )
     return f"python benchmarks/deployment.py {what} --turns={options.turns}"
 
@@ -219,6 +222,7 @@ def _options() -> argparse.Namespace:
         "--architecture", default="bagnet33", choices=ARCHITECTURES
     )
     parser.add_argument("--image_size", type=int, default=224, help="pixels")
+    parser.add_argument("--classes", type=int, default=1000)
     parser.add_argument("--turns", type=int, default=30)
     parser.add_argument("--output", type=pathlib.Path, help="JSON to write")
     return parser.parse_args()
