@@ -50,8 +50,8 @@ lock:
 	rm -rf .build/lock-venv
 	$(PYTHON) -m venv .build/lock-venv
 	.build/lock-venv/bin/python -m pip install --quiet '.[dev]'
-	.build/lock-venv/bin/python -m pip freeze --exclude bagnet-tf \
-		> requirements.lock
+	.build/lock-venv/bin/python -m pip freeze --all --exclude pip \
+		--exclude bagnet-tf > requirements.lock
 	rm -rf .build/lock-venv
 
 clean:
