@@ -5,12 +5,9 @@ import importlib.metadata
 import pathlib
 from collections.abc import Iterable
 
-import keras
-import tensorflow as tf
-
-import bagnet_tf
 from bagnet_tf.geometry import geometry_of
 from bagnet_tf.preprocessing import RESIZE_RULE
+from bagnet_tf.version import library_versions
 
 from .formats import Artefact
 from .request import Request
@@ -105,8 +102,6 @@ def _format(request, artefact):
 
 def _versions():
     return {
-        "bagnet_tf": bagnet_tf.__version__,
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
+        **library_versions(),
         "ai-edge-litert": importlib.metadata.version("ai-edge-litert"),
     }

@@ -148,7 +148,7 @@ class CertifyCommandTest(parameterized.TestCase):
             self.assertLess(found.certified.sum(), 24)
             if row["defense"]["name"] == "detection":
                 self.assertEqual(row["alerts"]["value"], found.alerts.mean())
-        self.assertEqual(printed.count("px"), 8)
+        self.assertEqual(printed.count(" px"), 8)
         self.assertIn("masking:threshold=0.1", printed)
         self._check_pairs(content["paired"])
 

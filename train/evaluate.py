@@ -24,7 +24,6 @@ import contextlib
 import dataclasses
 import json
 import pathlib
-import platform
 import sys
 
 from absl import flags
@@ -32,6 +31,7 @@ from absl import flags
 from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.entry import run_command
 from bagnet_tf.commands.output_file import checked_output
+from bagnet_tf.version import library_versions
 
 from . import strategy_flags
 
@@ -206,7 +206,7 @@ def _evaluate(strategy, is_chief: bool) -> dict:
             "dataset": num_labels,
             "model": len(info.labels),
         },
-        "versions": _versions(),
+        "versions": library_versions(),
     }
     with _kept(model, content, is_chief) as keep:
         scores = evaluate(_SPLIT.value, fitted_of(info, class_ids), keep)
@@ -248,20 +248,6 @@ def _report(content: dict, output: pathlib.Path | None) -> None:
         print(f"Scores: {output}")
     if _STORE_PATCH_LOGITS.value:
         print(f"Patch logits: {_STORE_PATCH_LOGITS.value}")
-
-
-def _versions() -> dict[str, str]:
-    import keras
-    import tensorflow as tf
-
-    from bagnet_tf.version import __version__
-
-    return {
-        "bagnet_tf": __version__,
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "python": platform.python_version(),
-    }
 
 
 def run() -> None:

@@ -2,17 +2,15 @@
 
 import json
 import pathlib
-import platform
 from collections.abc import Mapping
 
 import keras
 import ml_collections
-import tensorflow as tf
 
 from bagnet_tf.files import write_json, write_text
 from bagnet_tf.model_info import ModelInfo
 from bagnet_tf.rendering import render_curves, save_picture
-from bagnet_tf.version import __version__
+from bagnet_tf.version import library_versions
 
 
 class Workdir:
@@ -62,7 +60,9 @@ class Workdir:
                 f"Received: workdir={str(self.path)!r}"
             )
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self._config, {"config": wanted, "versions": _versions()})
+        write_json(
+            self._config, {"config": wanted, "versions": library_versions()}
+        )
 
     def history(self, epochs: int) -> list[dict]:
         """The lines of the first `epochs` epochs; later ones are dropped.
@@ -102,12 +102,3 @@ class Workdir:
 
     def _rewrite_history(self, lines: list[str]) -> None:
         write_text(self._history, "".join(f"{line}\n" for line in lines))
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "bagnet_tf": __version__,
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "python": platform.python_version(),
-    }

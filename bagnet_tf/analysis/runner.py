@@ -3,12 +3,10 @@
 import hashlib
 import importlib
 import pathlib
-import platform
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import keras
-import tensorflow as tf
 
 from bagnet_tf.analysis.classifiers import open_classifiers
 from bagnet_tf.analysis.experiments import OPTIONS, find_experiment
@@ -16,7 +14,7 @@ from bagnet_tf.analysis.partial import PartialResults
 from bagnet_tf.analysis.request import AnalysisRequest
 from bagnet_tf.analysis.result import Result, result_files, write_result
 from bagnet_tf.datasets import ImageSource
-from bagnet_tf.version import __version__
+from bagnet_tf.version import library_versions
 
 
 class Written(NamedTuple):
@@ -91,7 +89,7 @@ def run_experiment(
         "compare": list(compare),
         "seed": seed,
         "options": options,
-        "versions": _versions(),
+        "versions": library_versions(),
     }
     classifiers = open_classifiers([model, *compare], source)
     if experiment.needs_patches and classifiers[0].geometry is None:
@@ -207,13 +205,4 @@ def _hashes(names) -> dict[str, str]:
         name: hashlib.sha256(path.read_bytes()).hexdigest()
         for name, path in paths.items()
         if path.is_file()
-    }
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "bagnet_tf": __version__,
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "python": platform.python_version(),
     }

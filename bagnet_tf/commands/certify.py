@@ -19,7 +19,6 @@ Exit status: 0, or 2 for a mistake in the arguments.
 """
 
 import json
-import platform
 import sys
 
 from absl import flags
@@ -33,6 +32,7 @@ from bagnet_tf.commands.certify_text import (
 )
 from bagnet_tf.commands.entry import run_command
 from bagnet_tf.commands.output_file import checked_output
+from bagnet_tf.version import library_versions
 
 _FLAGS = flags.FlagValues()
 _MODEL = shared_flags.model(_FLAGS, required=False)
@@ -157,7 +157,7 @@ def _certified(sizes, defenses) -> dict:
         },
         "gauge_fitted_on": training and training.facts,
         "skipped": source.skipped if source else {},
-        "versions": _versions(),
+        "versions": library_versions(),
         **accuracy.result(),
     }
 
@@ -256,18 +256,6 @@ def _check_sizes(sizes, images) -> None:
                 "patch_size must fit into the image, {}x{} pixels. "
                 "Received: patch_size={}x{}".format(*images.image_size, *size)
             )
-
-
-def _versions() -> dict[str, str]:
-    import tensorflow as tf
-
-    from bagnet_tf.version import __version__
-
-    return {
-        "bagnet_tf": __version__,
-        "tensorflow": tf.__version__,
-        "python": platform.python_version(),
-    }
 
 
 def run() -> None:
