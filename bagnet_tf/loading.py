@@ -12,6 +12,7 @@ from bagnet_tf.architecture import ARCHITECTURES
 from bagnet_tf.evidence import patch_logits_model
 from bagnet_tf.geometry import geometry_of, has_patches
 from bagnet_tf.heads import default_head
+from bagnet_tf.keras_files import open_keras_file
 from bagnet_tf.model_info import ModelInfo, numbered_labels
 from bagnet_tf.models import BagNet
 from bagnet_tf.presets import PRESETS, preset_info
@@ -100,6 +101,47 @@ def read_labels(path: str | os.PathLike) -> list[str]:
     return [line.strip() for line in text.strip().splitlines()]
 
 
+def read_model_json(path: pathlib.Path) -> dict:
+    """Reads what is stored beside a model.
+
+    Args:
+        path: Its JSON file; it may be written by hand, and lack anything.
+
+    Raises:
+        ValueError: If it is no whole JSON object, or what it says of image
+            size, labels, head or metrics has another form than ours.
+    """
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        _check_stored(stored)
+        return stored
+    # Values nested too deeply are a RecursionError.
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{path.name} must be a JSON object that describes its model "
+            f"({error}). Received: {str(path)!r}"
+        ) from error
+
+
+def _check_stored(stored):
+    if not isinstance(stored, dict):
+        raise ValueError("it is no object")
+    size = stored.get("image_size", [1, 1])
+    if (
+        not isinstance(size, list)
+        or len(size) != 2
+        or not all(type(side) is int and side > 0 for side in size)
+    ):
+        raise ValueError("image_size is no height and width in pixels")
+    labels = stored.get("labels") or []
+    if not isinstance(labels, list) or not all(
+        isinstance(label, str) for label in labels
+    ):
+        raise ValueError("labels are no list of names")
+    if not isinstance(stored.get("metrics", {}), dict):
+        raise ValueError("metrics are no object")
+
+
 def _open(name: str) -> tuple[keras.Model, dict]:
     """The model in a file, and what is stored beside it."""
     path = pathlib.Path(name)
@@ -109,17 +151,10 @@ def _open(name: str) -> tuple[keras.Model, dict]:
             "model must be an existing .keras file or a preset, one of "
             f"{', '.join(close or PRESETS)}. Received: model={name!r}"
         )
-    try:
-        model = keras.models.load_model(path, compile=False)
-    except Exception as error:  # Keras raises many kinds for a damaged file.
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ValueError(
-            f"model must be a whole .keras file ({reason[0]}). "
-            f"Received: model={name!r}"
-        ) from error
+    model = open_keras_file(path)
     patch_logits_model(model)  # Raises if there is no classifier.
     json_path = path.with_suffix(".json")
-    return model, _read(json_path) if json_path.is_file() else {}
+    return model, read_model_json(json_path) if json_path.is_file() else {}
 
 
 def _info(model, stored, image_size, labels) -> ModelInfo:
@@ -149,16 +184,3 @@ def _info(model, stored, image_size, labels) -> ModelInfo:
         )
     head = stored.get("head", default_head(classes))
     return ModelInfo(size, tuple(labels), stored.get("metrics", {}), head)
-
-
-def _read(json_path: pathlib.Path) -> dict:
-    try:
-        stored = json.loads(json_path.read_text())
-        if not isinstance(stored, dict):
-            raise ValueError("not an object")
-        return stored
-    except ValueError as error:
-        raise ValueError(
-            f"model.json must be a JSON object ({error}). "
-            f"Received: {str(json_path)!r}"
-        ) from error

@@ -10,7 +10,6 @@ import json
 import os
 import pathlib
 import typing
-import zipfile
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -118,9 +117,9 @@ class StoredPatchLogits:
             if intact:
                 with np.load(path, allow_pickle=False) as arrays:
                     shard = StoredBatch(
-                        *(arrays[n] for n in StoredBatch._fields)
+                        *(np.asarray(arrays[n]) for n in StoredBatch._fields)
                     )
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except Exception as error:  # NumPy raises many kinds for damaged files.
             raise self._error(
                 f"have whole files; {path.name!r} cannot be read ({error})"
             ) from error
@@ -128,6 +127,11 @@ class StoredPatchLogits:
             raise self._error(
                 f"have files with the hashes of its manifest; {path.name!r} "
                 "is damaged"
+            )
+        if {array.shape[:1] for array in shard} != {(file["num_images"],)}:
+            raise self._error(
+                f"have a manifest of its files; {path.name!r} has another "
+                f"number of images than {file['num_images']}"
             )
         shape = file["num_images"], *self.grid_shape, len(self.labels)
         found = shard.patch_logits.shape, str(shard.patch_logits.dtype)
@@ -154,6 +158,12 @@ def _checked_manifest(path: pathlib.Path) -> dict:
             raise ValueError(f"{key} is missing")
     if any(not _OF_A_FILE <= file.keys() for file in manifest["files"]):
         raise ValueError(f"every file needs {', '.join(sorted(_OF_A_FILE))}")
+    for file in manifest["files"]:
+        # A file of this folder, not one that a path leads to elsewhere.
+        if pathlib.PurePath(file["name"]).name != file["name"]:
+            raise ValueError(f"{file['name']!r} is no file of the folder")
+        if type(file["num_images"]) is not int or file["num_images"] < 1:
+            raise ValueError(f"num_images is {file['num_images']!r}")
     counts = [file["num_images"] for file in manifest["files"]]
     if sum(counts) != manifest["num_images"]:
         raise ValueError("the files have not as many images as there are")

@@ -141,8 +141,8 @@ class _PartialMap:
         return np.lib.format.open_memmap(self._data, **arguments)
 
     def _resume(self):
-        stored = json.loads(self._progress.read_text())
-        self.num_parts = stored.pop("num_parts")
+        stored = self._stored()
+        self.num_parts = stored["num_parts"]
         different = [
             k for k in self._record if stored.get(k) != self._record[k]
         ]
@@ -153,6 +153,23 @@ class _PartialMap:
                 f"{self._progress} to begin anew. "
                 f"Received: output={str(self._output)!r}"
             )
+
+    def _stored(self) -> dict:
+        """What an earlier call has written of its progress."""
+        try:
+            stored = json.loads(self._progress.read_text(encoding="utf-8"))
+            if type(stored["num_parts"]) is not int or stored["num_parts"] < 0:
+                raise ValueError(f"num_parts is {stored['num_parts']!r}")
+            self._map(mode="r")
+            return stored
+        # json and NumPy raise many kinds for damaged files.
+        except Exception as error:
+            raise ValueError(
+                "what was begun at output must be whole "
+                f"({type(error).__name__}: {error}); remove {self._data} and "
+                f"{self._progress} to begin anew. "
+                f"Received: output={str(self._output)!r}"
+            ) from error
 
     def _save_progress(self):
         write_json(

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import textwrap
 from collections.abc import Mapping
 
 import keras
@@ -37,21 +38,24 @@ class Workdir:
 
         Raises:
             ValueError: If the folder belongs to another configuration (the
-                message names the keys), or holds other files.
+                message names the keys), holds other files, or its config.json
+                is damaged.
         """
         wanted = json.loads(config.to_json())
         if self._config.is_file():
-            stored = json.loads(self._config.read_text())["config"]
+            stored = _stored_config(self._config)
             changed = [
                 f"{key}: {stored.get(key)!r} -> {wanted.get(key)!r}"
                 for key in sorted(stored.keys() | wanted.keys())
                 if stored.get(key) != wanted.get(key)
             ]
             if changed:
+                named = textwrap.shorten("; ".join(changed), 2_000)
                 raise ValueError(
-                    f"workdir {str(self.path)!r} belongs to a run of another "
+                    "workdir must be that of a run of the same "
                     "configuration; choose another workdir. Changed: "
-                    + "; ".join(changed)
+                    f"{named}. "
+                    f"Received: workdir={str(self.path)!r}"
                 )
             return
         if self.path.exists() and any(self.path.iterdir()):
@@ -69,12 +73,16 @@ class Workdir:
 
         A run that was stopped between an epoch's line and its checkpoint
         trains that epoch again.
+
+        Raises:
+            ValueError: If the file is damaged.
         """
         if not self._history.is_file():
             return []
-        lines = self._history.read_text().splitlines()[:epochs]
-        self._rewrite_history(lines)
-        return [json.loads(line) for line in lines]
+        lines = self._history.read_bytes().splitlines()[:epochs]
+        entries = [_object(line, self._history) for line in lines]
+        self.append_history(entries)
+        return entries
 
     def append_history(self, history: list[dict]) -> None:
         """Writes the history, one JSON line an epoch."""
@@ -102,3 +110,29 @@ class Workdir:
 
     def _rewrite_history(self, lines: list[str]) -> None:
         write_text(self._history, "".join(f"{line}\n" for line in lines))
+
+
+def _stored_config(path: pathlib.Path) -> dict:
+    """The configuration in a config.json."""
+    stored = _object(path.read_bytes(), path).get("config")
+    if not isinstance(stored, dict):
+        raise _damaged(path, "it has no object config")
+    return stored
+
+
+def _object(text: bytes, path: pathlib.Path) -> dict:
+    """A JSON object that a run has written to the file `path`."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, error) from error
+    if not isinstance(content, dict):
+        raise _damaged(path, "it is no object")
+    return content
+
+
+def _damaged(path, reason) -> ValueError:
+    return ValueError(
+        f"workdir must have a whole {path.name} ({reason}); choose another "
+        f"workdir. Received: workdir={str(path.parent)!r}"
+    )

@@ -6,7 +6,6 @@ takes the same RGB images and answers with logits of the dataset's classes.
 
 import dataclasses
 import functools
-import json
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -26,7 +25,7 @@ from bagnet_tf.datasets.labels import imagenet_labels
 from bagnet_tf.evidence import class_centred, patch_logits_model
 from bagnet_tf.geometry import PatchGeometry, geometry_of, has_patches
 from bagnet_tf.heads import is_centred
-from bagnet_tf.loading import load_model
+from bagnet_tf.loading import load_model, read_model_json
 from bagnet_tf.model_info import ModelInfo, numbered_labels
 from bagnet_tf.presets import PRESETS
 
@@ -245,13 +244,7 @@ def _stored(name) -> dict:
     path = pathlib.Path(name.rpartition("@")[2]).with_suffix(".json")
     if not name.endswith(".keras") or not path.is_file():
         return {}
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"what is beside a .keras file must be a JSON object ({error}). "
-            f"Received: {str(path)!r}"
-        ) from error
+    return read_model_json(path)
 
 
 def _file_title(name) -> str:

@@ -6,6 +6,9 @@ import zipfile
 
 import keras
 
+from bagnet_tf.keras_files import open_keras_file
+from bagnet_tf.weight_files import read_member
+
 
 def load_network(path: str) -> keras.Model:
     """Any network in a `.keras` file.
@@ -17,14 +20,7 @@ def load_network(path: str) -> keras.Model:
         raise ValueError(
             f"a classifier must be an existing file. Received: {path!r}"
         )
-    try:
-        return keras.models.load_model(path, compile=False)
-    except Exception as error:  # Keras raises many kinds for a damaged file.
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ValueError(
-            f"a classifier must be a whole .keras file ({reason}). "
-            f"Received: {path!r}"
-        ) from error
+    return open_keras_file(path, "classifier")
 
 
 def logits_network(model: keras.Model) -> keras.Model:
@@ -81,7 +77,8 @@ def input_channels(name: str) -> int:
     path = pathlib.Path(name.rpartition("@")[2])
     try:
         with zipfile.ZipFile(path) as archive:
-            network = json.loads(archive.read("config.json"))["config"]
-        return network["layers"][0]["config"]["batch_shape"][-1] or 3
-    except (OSError, zipfile.BadZipFile, ValueError, LookupError, TypeError):
+            network = json.loads(read_member(archive, "config.json"))["config"]
+        channels = network["layers"][0]["config"]["batch_shape"][-1]
+    except Exception:  # zipfile and json raise many kinds for damaged files.
         return 3
+    return channels if type(channels) is int and channels > 0 else 3

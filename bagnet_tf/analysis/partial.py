@@ -88,16 +88,25 @@ def _as_line(value) -> str:
 
 
 def _whole_lines(path: pathlib.Path) -> list[dict]:
-    """The lines up to the first that is not whole."""
+    """The lines up to the first that is not whole, or not ours."""
     if not path.is_file():
         return []
     lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_bytes().splitlines():
         try:
-            lines.append(json.loads(line))
-        except ValueError:
+            content = json.loads(line)
+        except (ValueError, RecursionError):
             break
+        if not (_is_value(content) if lines else isinstance(content, dict)):
+            break
+        lines.append(content)
     return lines
+
+
+def _is_value(line) -> bool:
+    """Whether a line is one that `add` writes."""
+    whole = isinstance(line, dict) and line.keys() == {"pass", "value"}
+    return whole and isinstance(line["pass"], str)
 
 
 def _changed(path, found, expected) -> ValueError:

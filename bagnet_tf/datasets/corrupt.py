@@ -15,16 +15,38 @@ def corrupt_images(source: ImageSource, split: str) -> Iterator[str]:
     """Yields the ids of the images of a split that cannot be decoded.
 
     Reads and decodes every image up to the last one that is asked for.
+
+    Raises:
+        ValueError: If a mask cannot be decoded; it names the image.
     """
     examples = source.undecoded(split)
     if examples.element_spec["image"].dtype != tf.string:
         return
     decode = tf.function(source.decode)
-    for example in examples:
+    for example in _with_masks(examples, source, split):
         try:
             decode(example["image"])
         except tf.errors.InvalidArgumentError:
             yield example["id"].numpy().decode()
+
+
+def _with_masks(examples, source, split) -> Iterator[dict]:
+    """Yields the examples; their masks are decoded already."""
+    iterator, count = iter(examples), 0
+    while True:
+        try:
+            example = next(iterator, None)
+        except tf.errors.InvalidArgumentError as error:
+            labels = source.label_dataset(split).skip(count)
+            image = next(iter(labels))["id"].numpy().decode()
+            raise ValueError(
+                f"dataset {source.name!r} must hold readable masks, whole PNG "
+                f"files. Received: the mask of image={image!r}"
+            ) from error
+        if example is None:
+            return
+        yield example
+        count += 1
 
 
 class WithoutCorrupt(ImageSource):

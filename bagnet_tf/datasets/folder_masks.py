@@ -67,7 +67,7 @@ def check_mask(mask: pathlib.Path, image: pathlib.Path) -> None:
         with Image.open(mask, formats=["PNG"]) as opened:
             mask_size = opened.size
             opened.verify()
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # Pillow raises many kinds for damaged files.
         raise ValueError(
             f"{rule} ({error}). Received: mask={str(mask)!r}"
         ) from error

@@ -215,7 +215,7 @@ def _load_rgba(path):
 
 def _load_array(path):
     """uint8 (height, width, channels) of an array that was checked."""
-    array = np.lib.format.open_memmap(path, mode="r")
+    array = _mapped(path)
     if array.ndim == 2:
         array = array[..., np.newaxis]
     if array.dtype == np.uint16:
@@ -226,10 +226,23 @@ def _load_array(path):
 def _array_head(path):
     """(shape, dtype) of a .npy file; None if it cannot be read."""
     try:
-        array = np.lib.format.open_memmap(path, mode="r")
+        array = _mapped(path)
         return array.shape, array.dtype
     except (OSError, ValueError):
         return None
+
+
+def _mapped(path):
+    """The array of a .npy file, still on disk; never one of pickled objects."""
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except OSError:
+        raise
+    except Exception as error:  # Its head is Python, which NumPy parses.
+        raise ValueError(
+            f"image must be a whole .npy file ({error}). "
+            f"Received: image={os.fspath(path)!r}"
+        ) from error
 
 
 def _is_array(path):

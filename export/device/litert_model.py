@@ -1,7 +1,9 @@
 """How is an exported .tflite file run where there is no TensorFlow?"""
 
+import contextlib
 import os
 import pathlib
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -68,14 +70,22 @@ class LiteRTModel:
         content = check_file(metadata, relative).read_bytes()
         record = metadata.format_of(relative)
         self.input_size = record.input_size
-        self._interpreter = _interpreter(path, content, num_threads)
-        if _SIGNATURE not in self._interpreter.get_signature_list():
+        self._path = path
+        make = _interpreter_class()
+        with self._failures_named():
+            # The content whose hash was checked, whatever becomes of the file.
+            self._interpreter = make(
+                model_content=content, num_threads=num_threads
+            )
+            signatures = self._interpreter.get_signature_list()
+        if _SIGNATURE not in signatures:
             raise ValueError(
                 f"model must have the signature {_SIGNATURE!r}: this file "
                 f"gives no evidence. Received: model={str(path)!r}"
             )
-        self._run = self._interpreter.get_signature_runner(_SIGNATURE)
-        image = self._run.get_input_details()["image"]
+        with self._failures_named():
+            self._run = self._interpreter.get_signature_runner(_SIGNATURE)
+            image = self._run.get_input_details()["image"]
         self._dtype = image["dtype"]
         expected = (1, *record.input_size, metadata.channels)
         if tuple(image["shape"].tolist()) != expected:
@@ -96,12 +106,27 @@ class LiteRTModel:
             (rows, cols, classes).
 
         Raises:
-            ValueError: If the answer cannot be that of the described model.
+            ValueError: If LiteRT cannot run the file, or the answer cannot be
+                that of the described model.
         """
-        outputs = self._run(image=image[None].astype(self._dtype))
-        logits, patch_logits = outputs["logits"][0], outputs["patch_logits"][0]
+        with self._failures_named():
+            outputs = self._run(image=image[None].astype(self._dtype))
+            logits = outputs["logits"][0]
+            patch_logits = outputs["patch_logits"][0]
         check_answer(logits, patch_logits, self.metadata, self.input_size)
         return logits, patch_logits
+
+    @contextlib.contextmanager
+    def _failures_named(self) -> Iterator[None]:
+        """Turns what LiteRT finds wrong with a file into one error."""
+        try:
+            yield
+        # LiteRT raises many kinds where a file contradicts itself.
+        except (ValueError, RuntimeError, LookupError, TypeError) as error:
+            raise ValueError(
+                f"model must be a .tflite file that LiteRT runs ({error}). "
+                f"Received: model={str(self._path)!r}"
+            ) from error
 
 
 def _relative(path, metadata) -> str:
@@ -115,18 +140,11 @@ def _relative(path, metadata) -> str:
     return path.relative_to(folder).as_posix()
 
 
-def _interpreter(path, content, num_threads):
+def _interpreter_class():
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
         raise ValueError(
             "Running .tflite files needs LiteRT: pip install ai-edge-litert"
         ) from error
-    try:
-        # The content whose hash was checked, whatever becomes of the file.
-        return Interpreter(model_content=content, num_threads=num_threads)
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(
-            f"model must be a .tflite file that LiteRT runs ({error}). "
-            f"Received: model={str(path)!r}"
-        ) from error
+    return Interpreter
