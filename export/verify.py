@@ -1,8 +1,11 @@
-"""Repeats all checks on an export that exists.
+r"""Repeats all checks on an export that exists.
 
-python -m export.verify --export=DIR --model=model.keras
+Examples:
+    python -m export.verify --export=exported --model=runs/glyphs/model.keras
+    python -m export.verify --export=exported --model=imagenette \
+        --verification_dataset=imagenette/320px-v2 --json | jq .passed
 
-compares every file with its hash in DIR/metadata.json, reloads each format in
+Compares every file with its hash in DIR/metadata.json, reloads each format in
 its own runtime and compares it with the model on images of
 --verification_dataset. Exit status: 0, or 1 if a file is not as it was written
 or disagrees with the model, or 2 for a mistake in the arguments.
@@ -12,6 +15,7 @@ from absl import flags
 
 from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.entry import run_command
+from bagnet_tf.commands.json_answer import for_people, print_json
 
 from . import image_flags
 
@@ -24,13 +28,24 @@ _EXPORT = flags.DEFINE_string(
     flag_values=_FLAGS,
 )
 _MODEL = shared_flags.model(_FLAGS)
+_JSON = shared_flags.json(_FLAGS)
 _VERIFICATION = image_flags.verification(_FLAGS)
 _DATA_DIR = shared_flags.data_dir(_FLAGS)
 
 
 def main() -> int:
     """Verifies as the flags say; returns the exit status."""
+    with for_people(_JSON.value):
+        content = _verify()
+    if _JSON.value:
+        print_json(content)
+    return 0 if content["passed"] else 1
+
+
+def _verify() -> dict:
+    """What was found, JSON-ready."""
     # Only now, so that --help and wrong flags need not wait for TensorFlow.
+    from .answer import verification_answer
     from .client.metadata import read_metadata
     from .existing import artefacts_of, changed_files, request_of
     from .exporter import verify_export
@@ -41,9 +56,15 @@ def main() -> int:
     changed = changed_files(metadata)
     for name, reason in changed.items():
         print(f"{name}: {reason}")
+    content = {
+        "export": _EXPORT.value,
+        "num_files": len(metadata.files),
+        "changed_files": dict(changed),
+        "passed": False,
+    }
     if changed:
         print("The export is not as it was written.")
-        return 1
+        return content
     print(f"{len(metadata.files)} files are as they were written.")
     request = request_of(metadata, _MODEL.value)
     images = _VERIFICATION.images(_DATA_DIR.value, metadata.channels)
@@ -51,13 +72,15 @@ def main() -> int:
     print(format_table(result.verifications, result.sizes))
     if not result.passed:
         print("A file disagrees with the model.")
-        return 1
-    return 0
+    return content | {
+        "passed": result.passed,
+        "artefacts": verification_answer(result.verifications, result.sizes),
+    }
 
 
 def run() -> None:
     """The command."""
-    run_command(main, "verify", _FLAGS)
+    run_command(main, "verify-export", _FLAGS)
 
 
 if __name__ == "__main__":

@@ -301,7 +301,7 @@ class CommandTest(DeviceTestCase):
             if not line.startswith("INFO: ")  # LiteRT's own.
         ]
         self.assertLen(lines, 1, done.stderr)
-        self.assertRegex(lines[0], f"^explain: .*{reason}")
+        self.assertRegex(lines[0], f"^explain-litert: .*{reason}")
         self.assertEqual(done.stdout.splitlines(), ["heavy: []"])
         left = {path.name for path in self.folder.iterdir()}
         self.assertLessEqual(left, {"photo.png", "export", "explained.png"})

@@ -16,7 +16,7 @@ from tests.explain_helpers import LABELS, ExplainCommandTestCase
 
 class CertificatesTest(ExplainCommandTestCase):
     def test_certificates(self):
-        self.run_command("--certify_patch=1,6x40,48")
+        self.run_command("--certify_patch_size=1,6x40,48")
         content = json.loads((self.output / "photo.json").read_text())
         small, wide, all_of_it = content["certificates"]
         self.assertEqual(wide["patch_size"], [6, 40])
@@ -51,7 +51,7 @@ class CertificatesTest(ExplainCommandTestCase):
         with absltest.mock.patch.object(
             explain_writer, "render_explanation", render
         ):
-            self.run_command("--certify_patch=2,3")
+            self.run_command("--certify_patch_size=2,3")
             content = json.loads((self.output / "photo.json").read_text())
             self.run_command("--overwrite")
         for certificate in content["certificates"]:
@@ -62,11 +62,11 @@ class CertificatesTest(ExplainCommandTestCase):
 
     @parameterized.parameters(
         ("49", "must fit into the image, 48x48"),
-        ("3x", "certify_patch must be pixels"),
+        ("3x", "certify_patch_size must be pixels"),
     )
     def test_certify_patch_of_no_use(self, size, message):
         with self.assertRaisesRegex(ValueError, message):
-            self.run_command(f"--certify_patch={size}")
+            self.run_command(f"--certify_patch_size={size}")
         self.assertFalse(self.output.exists())
 
 

@@ -98,12 +98,17 @@ class ResultsTest(ClientCommandTestCase):
     def test_picture_and_numbers(self, protocol):
         url = getattr(self.server, protocol)
         status, printed, said = self.run_command("--json", url=url)
-        self.assertEqual((status, said), (0, ""))
+        self.assertEqual(status, 0)
         image, logits, patch_logits = self._expected(self.image)
         best = int(logits.argmax())
-        self.assertIn(f"{self.image}: class {best}, p = ", printed)
+        self.assertIn(f"{self.image}: class {best}, p = ", said)
         self.assertEqual(self.written(), ["cat.json", "cat.png"])
         content = json.loads((self.output / "cat.json").read_text())
+        files = {"png": "cat.png", "numbers": "cat.json"}
+        files = {kind: str(self.output / name) for kind, name in files.items()}
+        self.assertEqual(
+            json.loads(printed), {"images": [content | {"files": files}]}
+        )
         self.assertEqual(content["server"], url)
         self.assertEqual(content["photo_size"], [40, 50])
         self.assertEqual(content["prediction"]["class_id"], best)
@@ -133,7 +138,7 @@ class ResultsTest(ClientCommandTestCase):
         upright = self.save(
             "upright.png", np.ascontiguousarray(np.rot90(stored))
         )
-        self.run_command("--json", image=f"{turned},{upright}", send=send)
+        self.run_command(image=f"{turned},{upright}", send=send)
         found = [
             json.loads((self.output / f"{name}.json").read_text())
             for name in ("turned", "upright")
@@ -149,18 +154,25 @@ class ResultsTest(ClientCommandTestCase):
         jpeg = self.here / "dog.jpg"
         jpeg.write_bytes(encoded(photo(60, 20), "JPEG"))
         _, printed, _ = self.run_command(image=f"{self.image},{other},{jpeg}")
-        self.assertEqual(self.written(), ["cat-2.png", "cat.png", "dog.png"])
+        self.assertEqual(
+            self.written(),
+            [
+                f"{stem}.{kind}"
+                for stem in ("cat-2", "cat", "dog")
+                for kind in ("json", "png")
+            ],
+        )
         self.assertLen(printed.splitlines(), 3)
         self.assertLen(self.server.requests, 4)  # The model's metadata once.
 
     def test_classes(self):
-        self.run_command("--json", classes="4,class 2,4")
+        self.run_command(classes="4,class 2,4")
         content = json.loads((self.output / "cat.json").read_text())
         class_ids = [entry["class_id"] for entry in content["classes"]]
         self.assertEqual(class_ids, [4, 2])
 
     def test_version(self):
-        self.run_command("--json", version=2)
+        self.run_command(version=2)
         content = json.loads((self.output / "cat.json").read_text())
         image, _, _ = self._expected(self.image)
         logits = tiny_model(seed=1).predict_on_batch(
@@ -199,7 +211,7 @@ class ErrorsTest(ClientCommandTestCase):
         status, printed, _ = self.run_command(image=f"{self.image},{other}")
         self.assertEqual(status, 1)
         self.assertLen(printed.splitlines(), 1)
-        self.assertEqual(self.written(), ["cat.png"])
+        self.assertEqual(self.written(), ["cat.json", "cat.png"])
 
     @parameterized.named_parameters(
         ("url", {"url": "localhost"}, "url must be"),
@@ -240,7 +252,7 @@ class ProcessTest(ClientCommandTestCase):
 
     @parameterized.parameters("pixels", "bytes")
     def test_rest_needs_neither_tensorflow_nor_matplotlib(self, send):
-        done = self._run_alone("--json", send=send)
+        done = self._run_alone(send=send)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(self.written(), ["cat.json", "cat.png"])
 

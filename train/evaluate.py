@@ -1,4 +1,4 @@
-"""Scores a model on a split: accuracy, calibration, confusion, evidence.
+r"""Scores a model on a split: accuracy, calibration, confusion, evidence.
 
 Examples:
     python -m train.evaluate --model=runs/glyphs/model.keras \
@@ -22,7 +22,6 @@ restricted to them. docs/evaluation.md says what every score is. Exit status:
 
 import contextlib
 import dataclasses
-import json
 import pathlib
 import sys
 
@@ -30,6 +29,7 @@ from absl import flags
 
 from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.entry import run_command
+from bagnet_tf.commands.json_answer import for_people, print_json
 from bagnet_tf.commands.output_file import checked_output
 from bagnet_tf.version import library_versions
 
@@ -37,26 +37,11 @@ from . import strategy_flags
 
 _FLAGS = flags.FlagValues()
 _MODEL = shared_flags.model(_FLAGS)
-_DATASET = flags.DEFINE_string(
-    "dataset",
-    None,
-    "A TFDS name, folder:PATH, or glyphs.",
-    required=True,
-    flag_values=_FLAGS,
-)
-_SPLIT = flags.DEFINE_string(
-    "split", "validation", "Split, in TFDS's grammar.", flag_values=_FLAGS
-)
+_DATASET = shared_flags.dataset(_FLAGS)
+_SPLIT = shared_flags.split(_FLAGS)
 _DATA_DIR = shared_flags.data_dir(_FLAGS)
-_OUTPUT = flags.DEFINE_string(
-    "output", None, "JSON file to write.", flag_values=_FLAGS
-)
-_JSON = flags.DEFINE_bool(
-    "json",
-    False,
-    "Print the JSON and nothing else; the table goes to stderr.",
-    flag_values=_FLAGS,
-)
+_OUTPUT = shared_flags.output_file(_FLAGS)
+_JSON = shared_flags.json(_FLAGS)
 _OVERWRITE = shared_flags.overwrite(_FLAGS)
 _IMAGE_SIZE = shared_flags.image_size(_FLAGS)
 _SKIP_CORRUPT = shared_flags.skip_corrupt(_FLAGS)
@@ -111,9 +96,7 @@ _SHARD_IMAGES = flags.DEFINE_integer(
     lower_bound=1,
     flag_values=_FLAGS,
 )
-_BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", 64, "Images a step.", lower_bound=1, flag_values=_FLAGS
-)
+_BATCH_SIZE = shared_flags.batch_size(_FLAGS)
 _STRATEGY = strategy_flags.strategy(_FLAGS)
 _CPU_REPLICAS = strategy_flags.cpu_replicas(_FLAGS)
 
@@ -133,10 +116,8 @@ def main() -> int:
     output = None
     if is_chief(strategy):
         output = checked_output(_OUTPUT.value, _OVERWRITE.value)
-    # Progress and tables are not what a program wants to read.
-    stdout = sys.stderr if _JSON.value else sys.stdout
     try:
-        with contextlib.redirect_stdout(stdout), lost_workers_named():
+        with for_people(_JSON.value), lost_workers_named():
             content = _evaluate(strategy, is_chief(strategy))
             if is_chief(strategy):
                 _report(content, output)
@@ -148,7 +129,7 @@ def main() -> int:
         )
         return WORKER_LOST
     if _JSON.value and is_chief(strategy):
-        print(json.dumps(content, indent=2, allow_nan=False))
+        print_json(content)
     return 0
 
 

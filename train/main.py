@@ -1,4 +1,4 @@
-"""Trains a BagNet.
+r"""Trains a BagNet.
 
 Examples:
     python -m train.main --config=glyphs --workdir=runs/glyphs
@@ -14,9 +14,7 @@ lost, 130 when it was stopped by Ctrl-C or SIGTERM; after the last two the same
 command goes on.
 """
 
-import contextlib
 import functools
-import json
 import pathlib
 import sys
 
@@ -25,6 +23,7 @@ from ml_collections import config_flags
 
 from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.entry import INTERRUPTED, run_command
+from bagnet_tf.commands.json_answer import for_people, print_json
 
 from . import strategy_flags
 
@@ -54,12 +53,7 @@ _SEEDS = flags.DEFINE_list(
     "Several runs, one a seed, in WORKDIR/seed_N; then WORKDIR/seeds.json and "
     "a table with mean and standard deviation. In place of config.seed.",
 )
-_JSON = flags.DEFINE_bool(
-    "json",
-    False,
-    "Print the final metrics as JSON and nothing else; the rest goes to "
-    "stderr.",
-)
+_JSON = shared_flags.json(flags.FLAGS)
 flags.mark_flags_as_required(["config", "workdir"])
 
 
@@ -67,10 +61,8 @@ def main() -> int:
     """Trains as the flags say."""
     from .strategies import WORKER_LOST, WorkerLostError
 
-    # Progress and summaries are not what a program wants to read.
-    stdout = sys.stderr if _JSON.value else sys.stdout
     try:
-        with contextlib.redirect_stdout(stdout):
+        with for_people(_JSON.value):
             result = _train()
             _report(result)
     except WorkerLostError as error:
@@ -79,7 +71,7 @@ def main() -> int:
     if not result.finished:
         return INTERRUPTED
     if _JSON.value and result.metrics:  # Of several workers the chief's.
-        print(json.dumps(result.metrics, indent=2, allow_nan=False))
+        print_json(result.metrics)
     return 0
 
 

@@ -1,6 +1,6 @@
 r"""Makes the model of a finished run a preset that ships with the package.
 
-Example:
+Examples:
     python -m train.package --model=runs/imagenette_preset/model.keras \
         --name=imagenette --output=bagnet_tf/presets_data \
         --card=docs/presets/imagenette.md --data_dir=DIR \

@@ -14,7 +14,6 @@ docs/analysis.md says what each experiment shows. Exit status: 0, or 2 for a
 mistake in the arguments.
 """
 
-import json
 import pathlib
 import shlex
 import sys
@@ -29,6 +28,7 @@ from bagnet_tf.analysis.experiments import (
 from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.classes import find_class
 from bagnet_tf.commands.entry import run_command
+from bagnet_tf.commands.json_answer import for_people, print_json
 
 __doc__ += "\nExperiments:\n" + "\n".join(
     f"    {name:20} {experiment.description}"
@@ -37,16 +37,8 @@ __doc__ += "\nExperiments:\n" + "\n".join(
 
 _FLAGS = flags.FlagValues()
 _MODEL = shared_flags.model(_FLAGS)
-_DATASET = flags.DEFINE_string(
-    "dataset",
-    None,
-    "A TFDS name, folder:PATH, or glyphs.",
-    required=True,
-    flag_values=_FLAGS,
-)
-_SPLIT = flags.DEFINE_string(
-    "split", "validation", "Split, in TFDS's grammar.", flag_values=_FLAGS
-)
+_DATASET = shared_flags.dataset(_FLAGS)
+_SPLIT = shared_flags.split(_FLAGS)
 _DATA_DIR = shared_flags.data_dir(_FLAGS)
 _SKIP_CORRUPT = shared_flags.skip_corrupt(_FLAGS)
 _NUM_IMAGES = flags.DEFINE_integer(
@@ -64,13 +56,9 @@ _COMPARE = flags.DEFINE_list(
     "or NAME@FILE.keras for a file that is fed as that application.",
     flag_values=_FLAGS,
 )
-_OUTPUT = flags.DEFINE_string(
-    "output", None, "Folder to write to.", required=True, flag_values=_FLAGS
-)
+_OUTPUT = shared_flags.output_folder(_FLAGS)
 _OVERWRITE = shared_flags.overwrite(_FLAGS)
-_JSON = flags.DEFINE_bool(
-    "json", False, "Print the JSON and nothing else.", flag_values=_FLAGS
-)
+_JSON = shared_flags.json(_FLAGS)
 _SEED = flags.DEFINE_integer(
     "seed", 0, "Of everything that is random.", flag_values=_FLAGS
 )
@@ -134,10 +122,10 @@ def main(experiment: str) -> None:
         overwrite=_OVERWRITE.value,
         command=_command(experiment),
     )
-    if _JSON.value:
-        print(json.dumps(written.content, indent=2))
-    else:
+    with for_people(_JSON.value):
         _report(written)
+    if _JSON.value:
+        print_json(written.content)
 
 
 def _report(written) -> None:

@@ -18,9 +18,6 @@ NAME:SETTING=VALUE[:SETTING=VALUE]; docs/certification.md says which there are.
 Exit status: 0, or 2 for a mistake in the arguments.
 """
 
-import json
-import sys
-
 from absl import flags
 
 from bagnet_tf.certification.defenses import DEFENSES
@@ -31,33 +28,22 @@ from bagnet_tf.commands.certify_text import (
     parsed_size,
 )
 from bagnet_tf.commands.entry import run_command
+from bagnet_tf.commands.json_answer import for_people, print_json
 from bagnet_tf.commands.output_file import checked_output
 from bagnet_tf.version import library_versions
 
 _FLAGS = flags.FlagValues()
 _MODEL = shared_flags.model(_FLAGS, required=False)
-_DATASET = flags.DEFINE_string(
-    "dataset",
-    None,
-    "With --model: a TFDS name, folder:PATH, or glyphs.",
-    flag_values=_FLAGS,
-)
-_SPLIT = flags.DEFINE_string(
-    "split",
-    "validation",
-    "With --model: split, in TFDS's grammar.",
-    flag_values=_FLAGS,
-)
+_DATASET = shared_flags.dataset(_FLAGS, required=False)
+_SPLIT = shared_flags.split(_FLAGS)
 _DATA_DIR = shared_flags.data_dir(_FLAGS)
 _IMAGE_SIZE = shared_flags.image_size(_FLAGS)
 _SKIP_CORRUPT = shared_flags.skip_corrupt(_FLAGS)
-_BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", 64, "Images a step.", lower_bound=1, flag_values=_FLAGS
-)
+_BATCH_SIZE = shared_flags.batch_size(_FLAGS)
 _PATCH_LOGITS = flags.DEFINE_string(
     "patch_logits",
     None,
-    "Instead of --model: folder of stored patch logits.",
+    "Instead of --model and --dataset: folder of stored patch logits.",
     flag_values=_FLAGS,
 )
 _PATCH_SIZE = flags.DEFINE_list(
@@ -87,15 +73,8 @@ _GAUGE_PATCH_LOGITS = flags.DEFINE_string(
     "for the same.",
     flag_values=_FLAGS,
 )
-_OUTPUT = flags.DEFINE_string(
-    "output", None, "JSON file to write.", flag_values=_FLAGS
-)
-_JSON = flags.DEFINE_bool(
-    "json",
-    False,
-    "Print the JSON and nothing else; the table goes to stderr.",
-    flag_values=_FLAGS,
-)
+_OUTPUT = shared_flags.output_file(_FLAGS)
+_JSON = shared_flags.json(_FLAGS)
 _OVERWRITE = shared_flags.overwrite(_FLAGS)
 
 
@@ -115,13 +94,13 @@ def main() -> None:
     from bagnet_tf.files import write_json
 
     content = _certified(sizes, defenses)
-    printed = sys.stderr if _JSON.value else sys.stdout
-    print(certified_table(content), file=printed)
-    if output:
-        write_json(output, content)
-        print(f"Certificates: {output}", file=printed)
+    with for_people(_JSON.value):
+        print(certified_table(content))
+        if output:
+            write_json(output, content)
+            print(f"Certificates: {output}")
     if _JSON.value:
-        print(json.dumps(content, indent=2, allow_nan=False))
+        print_json(content)
 
 
 def _certified(sizes, defenses) -> dict:

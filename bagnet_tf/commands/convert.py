@@ -1,6 +1,6 @@
 r"""Writes published weights, or those of a file, as a `.weights.h5` of Keras.
 
-Example:
+Examples:
     python -m bagnet_tf.commands.convert --weights=imagenet \
         --architecture=bagnet33 --output=bagnet33.weights.h5
 
@@ -18,6 +18,7 @@ from absl import flags
 from bagnet_tf.architecture import ARCHITECTURES
 from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.entry import run_command
+from bagnet_tf.commands.json_answer import for_people, print_json
 
 _FLAGS = flags.FlagValues()
 _WEIGHTS = flags.DEFINE_string(
@@ -56,6 +57,7 @@ _WIDTH = flags.DEFINE_float(
     "What the number of channels is multiplied by.",
     flag_values=_FLAGS,
 )
+_JSON = shared_flags.json(_FLAGS)
 _OVERWRITE = shared_flags.overwrite(_FLAGS)
 
 _ENDING = ".weights.h5"
@@ -75,10 +77,19 @@ def main() -> None:
         model.save_weights(written)
         _check_written(model, written)
         written.replace(output)
-    print(
-        f"{_WEIGHTS.value}: {len(model.weights)} weights, "
-        f"{model.count_params():,} numbers -> {output}"
-    )
+    with for_people(_JSON.value):
+        print(
+            f"{_WEIGHTS.value}: {len(model.weights)} weights, "
+            f"{model.count_params():,} numbers -> {output}"
+        )
+    if _JSON.value:
+        content = {
+            name: _FLAGS[name].value
+            for name in ("weights", "architecture", "classes", "width")
+        }
+        content["num_weights"] = len(model.weights)
+        content["num_parameters"] = model.count_params()
+        print_json(content | {"output": str(output)})
 
 
 def _model(weights):

@@ -9,6 +9,9 @@ even more.
 
 import contextlib
 import os
+import pathlib
+import re
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -19,6 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 USER_ERROR = 2
 INTERRUPTED = 130  # What a shell reports for Ctrl-C.
+READER_GONE = 141  # What a shell reports for a writer to a closed pipe.
 
 
 def run_command(
@@ -33,12 +37,14 @@ def run_command(
     `ValueError` and `OSError` from `main` are mistakes of the user's: their
     message is printed in one line, and the exit status is 2 (with
     `--verbosity=1` after the traceback). Wrong flags end the same way. Ctrl-C
-    ends with status 130. Any other exception is a bug and keeps its traceback.
+    and SIGTERM end with status 130, and a closed pipe (`| head`) with 141 and
+    no message. Any other exception is a bug and keeps its traceback.
 
     Args:
         main: Takes the positional arguments; what it returns is the exit
             status (`None` for 0).
-        name: Begins every message.
+        name: Begins every message: that of the installed command, without
+            `bagnet-`.
         command_flags: The flags of this command, where they are not defined
             on `flags.FLAGS`. Commands with flags of their own can be imported
             together although they share names such as `--model`.
@@ -62,7 +68,7 @@ def run_command(
                 command_flags.mark_as_parsed()
             _check_positional(arguments[1:], positional)
         except SystemExit:  # --help, which absl ends with status 1.
-            sys.exit(0)
+            sys.exit(_delivered(0))
         except (flags.Error, ValueError, OSError) as error:
             sys.exit(_report(name, error))
         except AttributeError as error:  # An unknown --config.KEY, wrapped.
@@ -74,13 +80,16 @@ def run_command(
     def guarded(argv):
         try:
             quieten_tensorflow(uses_tensorflow)
-            return main(*argv[1:])
+            return _delivered(main(*argv[1:]))
+        except BrokenPipeError:
+            return _reader_gone()
         except (ValueError, OSError) as error:
             return _report(name, error)
         except KeyboardInterrupt:
             print(f"{name}: interrupted", file=sys.stderr)
             return INTERRUPTED
 
+    signal.signal(signal.SIGTERM, _interrupt)
     app.run(guarded, flags_parser=parse)
 
 
@@ -95,7 +104,31 @@ def _publish_flags(main, command_flags):
     # not the module that defines them.
     for flag in own:
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
-    sys.modules["__main__"].__doc__ = sys.modules[main.__module__].__doc__
+    purpose = sys.modules[main.__module__].__doc__
+    script = pathlib.Path(sys.argv[0]).name
+    if purpose and script.startswith("bagnet-"):  # Examples as one types them.
+        purpose = re.sub(r"python -m [\w.]+", script, purpose)
+    sys.modules["__main__"].__doc__ = purpose
+
+
+def _interrupt(signum, frame):
+    """Lets SIGTERM end a command as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def _delivered(status):
+    """The exit status, once all of stdout has been read."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _reader_gone()
+    return status
+
+
+def _reader_gone() -> int:
+    # Or Python would write the rest once more at its end, and complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return READER_GONE
 
 
 def quieten_tensorflow(imports: bool = True) -> None:

@@ -1,6 +1,6 @@
 r"""Explains a model's decision on photos: a picture and a JSON file for each.
 
-Example:
+Examples:
     python -m bagnet_tf.commands.explain --model=runs/glyphs/model.keras \
         --image=cat.jpg,dog.png --output=explanations
 
@@ -18,13 +18,14 @@ one channel sees photos in grey. On demand also:
     contact-sheet.png        --contact_sheet: all images in one picture
     regions.csv, .json       --regions_threshold: boxes (COCO in the JSON)
 
---certify_patch adds to picture and JSON whether a patch can change the robust
-decision.
+--certify_patch_size adds to picture and JSON whether a patch can change the
+robust decision.
 Boxes are in pixels of the photo as people see it, after EXIF rotation. Nothing
 is written unless all images can be read. Exit status: 0, or 2 for a mistake in
 the arguments.
 """
 
+import json
 import math
 import pathlib
 
@@ -39,20 +40,13 @@ from bagnet_tf.commands.explain_files import (
     check_files,
     image_files,
 )
+from bagnet_tf.commands.json_answer import for_people, print_json
 from bagnet_tf.layout import MAX_SHEET_IMAGES
 
 _FLAGS = flags.FlagValues()
 _MODEL = shared_flags.model(_FLAGS)
-_IMAGE = flags.DEFINE_list(
-    "image",
-    None,
-    "Image files, separated by commas.",
-    required=True,
-    flag_values=_FLAGS,
-)
-_OUTPUT = flags.DEFINE_string(
-    "output", None, "Folder to write to.", required=True, flag_values=_FLAGS
-)
+_IMAGE = shared_flags.image(_FLAGS)
+_OUTPUT = shared_flags.output_folder(_FLAGS)
 _TOP_K = flags.DEFINE_integer(
     "top_k",
     5,
@@ -61,15 +55,10 @@ _TOP_K = flags.DEFINE_integer(
     upper_bound=100,
     flag_values=_FLAGS,
 )
-_CLASSES = flags.DEFINE_list(
-    "classes",
-    None,
-    "Names or ids of the classes to explain, the patches being those of the "
-    "first; by default the three most probable ones of each image.",
-    flag_values=_FLAGS,
-)
+_CLASSES = shared_flags.classes(_FLAGS)
 _IMAGE_SIZE = shared_flags.image_size(_FLAGS)
 _LABELS = shared_flags.labels(_FLAGS)
+_JSON = shared_flags.json(_FLAGS)
 _OVERWRITE = shared_flags.overwrite(_FLAGS)
 
 _STRIDE = flags.DEFINE_integer(
@@ -124,7 +113,7 @@ _REGIONS_THRESHOLD = flags.DEFINE_float(
     flag_values=_FLAGS,
 )
 _CERTIFY_PATCH = flags.DEFINE_list(
-    "certify_patch",
+    "certify_patch_size",
     [],
     "Sizes of patches, SIDE or HEIGHTxWIDTH, pixels of the input: say whether "
     "double masking's decision is proven against them.",
@@ -142,7 +131,14 @@ def main() -> None:
     """Explains the images as the flags say."""
     _check_flags()
     targets, run_files = _results(pathlib.Path(_OUTPUT.value))
+    with for_people(_JSON.value):
+        _explain(targets, run_files)
+    if _JSON.value:
+        print_json(_written(targets, run_files))
 
+
+def _explain(targets, run_files):
+    """Writes the results of all images, and those of the run."""
     # Slow imports come after the checks that do without them.
     import tqdm
 
@@ -181,6 +177,17 @@ def main() -> None:
         tqdm.tqdm.write(line)
     if summary := writer.finish():
         print(summary)
+
+
+def _written(targets, run_files) -> dict:
+    """What the files of numbers say, and where all files are."""
+    images = [
+        json.loads(files["numbers"].read_text(encoding="utf-8"))
+        | {"files": {kind: str(file) for kind, file in files.items()}}
+        for files in targets
+    ]
+    run = {kind: str(file) for kind, file in run_files.items()}
+    return {"images": images, "files": run}
 
 
 def _check_flags():

@@ -53,5 +53,5 @@ def certificates_of(
     """
     if not sizes:
         return lambda image: ()
-    parsed = [parsed_size(text, "certify_patch") for text in sizes]
+    parsed = [parsed_size(text, "certify_patch_size") for text in sizes]
     return Certifier(model, info.labels, parsed, info.image_size, info.head)

@@ -47,6 +47,38 @@ def labels(flag_values: flags.FlagValues) -> _String:
     )
 
 
+def dataset(flag_values: flags.FlagValues, required: bool = True) -> _String:
+    """On which images: `bagnet_tf.datasets.image_source` takes the value."""
+    return flags.DEFINE_string(
+        "dataset",
+        None,
+        "A TFDS name, folder:PATH, or glyphs.",
+        required=required,
+        flag_values=flag_values,
+    )
+
+
+def split(flag_values: flags.FlagValues) -> flags.FlagHolder[str]:
+    """Which of the dataset's images."""
+    return flags.DEFINE_string(
+        "split",
+        "validation",
+        "Split of the dataset, in TFDS's grammar.",
+        flag_values=flag_values,
+    )
+
+
+def batch_size(flag_values: flags.FlagValues) -> flags.FlagHolder[int]:
+    """How many images the model sees at once."""
+    return flags.DEFINE_integer(
+        "batch_size",
+        64,
+        "Images a step.",
+        lower_bound=1,
+        flag_values=flag_values,
+    )
+
+
 def data_dir(flag_values: flags.FlagValues) -> _String:
     """Where datasets lie: `bagnet_tf.datasets.image_source` takes the value."""
     return flags.DEFINE_string(
@@ -63,6 +95,59 @@ def skip_corrupt(flag_values: flags.FlagValues) -> flags.FlagHolder[bool]:
         "skip_corrupt",
         False,
         "Go without images that cannot be decoded, and say how many.",
+        flag_values=flag_values,
+    )
+
+
+def image(flag_values: flags.FlagValues) -> flags.FlagHolder[list[str]]:
+    """Which photos are explained."""
+    return flags.DEFINE_list(
+        "image",
+        None,
+        "Image files, separated by commas.",
+        required=True,
+        flag_values=flag_values,
+    )
+
+
+def classes(
+    flag_values: flags.FlagValues,
+) -> flags.FlagHolder[list[str] | None]:
+    """Which classes are explained: each a word for `find_class`."""
+    return flags.DEFINE_list(
+        "classes",
+        None,
+        "Names or ids of the classes to explain, the patches being those of "
+        "the first; by default the three most probable ones of each image.",
+        flag_values=flag_values,
+    )
+
+
+def output_folder(flag_values: flags.FlagValues) -> flags.FlagHolder[str]:
+    """Where several results go."""
+    return flags.DEFINE_string(
+        "output",
+        None,
+        "Folder to write to.",
+        required=True,
+        flag_values=flag_values,
+    )
+
+
+def output_file(flag_values: flags.FlagValues) -> _String:
+    """Where the numbers go: `checked_output` takes the value."""
+    return flags.DEFINE_string(
+        "output", None, "JSON file to write.", flag_values=flag_values
+    )
+
+
+def json(flag_values: flags.FlagValues) -> flags.FlagHolder[bool]:
+    """Whether a program reads what is printed: see `json_answer`."""
+    return flags.DEFINE_bool(
+        "json",
+        False,
+        "Print the numbers as one JSON object on stdout, and all else on "
+        "stderr.",
         flag_values=flag_values,
     )
 

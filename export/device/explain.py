@@ -1,6 +1,6 @@
 r"""Explains a photo by a .tflite file, on a device without TensorFlow.
 
-Example:
+Examples:
     python -m export.device.explain --image=cat.jpg --output=explained.png \
         --model=exported/litert/model_dynamic.tflite
 
@@ -20,6 +20,7 @@ from PIL import Image
 from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.classes import find_class
 from bagnet_tf.commands.entry import run_command
+from bagnet_tf.commands.json_answer import for_people, print_json
 from bagnet_tf.patch_evidence import most_probable
 
 from ..client.decision import decide, probabilities
@@ -53,13 +54,7 @@ _METADATA = flags.DEFINE_string(
     "the model's folder or that above.",
     flag_values=_FLAGS,
 )
-_CLASSES = flags.DEFINE_list(
-    "classes",
-    None,
-    "Names or ids of the classes to draw, the patches being those of the "
-    "first; by default the three most probable ones.",
-    flag_values=_FLAGS,
-)
+_CLASSES = shared_flags.classes(_FLAGS)
 _NUM_THREADS = flags.DEFINE_integer(
     "num_threads",
     None,
@@ -67,6 +62,7 @@ _NUM_THREADS = flags.DEFINE_integer(
     lower_bound=1,
     flag_values=_FLAGS,
 )
+_JSON = shared_flags.json(_FLAGS)
 _OVERWRITE = shared_flags.overwrite(_FLAGS)
 
 
@@ -95,8 +91,12 @@ def main() -> None:
         source=pathlib.Path(_IMAGE.value).name,
     )
     _write(picture, output)
-    print(_summary(logits, class_ids, metadata))
-    print(f"Picture: {output}")
+    content = _numbers(logits, class_ids, metadata)
+    with for_people(_JSON.value):
+        print(_summary(content))
+        print(f"Picture: {output}")
+    if _JSON.value:
+        print_json(content)
 
 
 def _check_output(output: pathlib.Path) -> None:
@@ -135,24 +135,42 @@ def _write(picture: Image.Image, output: pathlib.Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _summary(
+def _numbers(
     logits: np.ndarray, class_ids: list[int], metadata: Metadata
-) -> str:
-    """The decision, and a line for each class that is drawn."""
+) -> dict:
+    """The decision, and each class that is drawn; JSON-ready."""
     verdict = decide(logits, metadata)
     found = probabilities(logits, metadata.head)
-    lines = [f"{verdict.title} ({verdict.detail})"]
-    for class_id in class_ids:
-        lines.append(
-            f"  p = {found[class_id]:.3f}, logit {logits[class_id]:.3f}: "
-            f"{metadata.labels[class_id]}"
-        )
-    return "\n".join(lines)
+    return {
+        "model": _MODEL.value,
+        "image": _IMAGE.value,
+        "picture": _OUTPUT.value,
+        "verdict": f"{verdict.title} ({verdict.detail})",
+        "classes": [
+            {
+                "class_id": class_id,
+                "label": metadata.labels[class_id],
+                "probability": float(found[class_id]),
+                "logit": float(logits[class_id]),
+            }
+            for class_id in class_ids
+        ],
+    }
+
+
+def _summary(content: dict) -> str:
+    """The same in a line, and one for each class that is drawn."""
+    lines = [
+        f"  p = {shown['probability']:.3f}, logit {shown['logit']:.3f}: "
+        f"{shown['label']}"
+        for shown in content["classes"]
+    ]
+    return "\n".join([content["verdict"], *lines])
 
 
 def run() -> None:
     """The command."""
-    run_command(main, "explain", _FLAGS, uses_tensorflow=False)
+    run_command(main, "explain-litert", _FLAGS, uses_tensorflow=False)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 r"""Explains photos by a model on TensorFlow Serving: a picture for each.
 
-Example:
+Examples:
     python -m export.serving.client --url=http://localhost:8501 \
         --metadata=exported/metadata.json --image=cat.jpg,dog.png \
         --output=explained
 
 Writes DIR/STEM.png for every image, where STEM is the name of the image's file
-without its ending (a second one of the same name becomes STEM-2), and with
---json the numbers in DIR/STEM.json. The picture is drawn from the server's
-answer and the export's metadata.json. An address that begins with http:// or
+without its ending (a second one of the same name becomes STEM-2), and
+its numbers in DIR/STEM.json. The picture is drawn from the server's answer
+and the export's metadata.json. An address that begins with http:// or
 https:// is asked over REST, without TensorFlow; with grpc:// or grpcs:// over
 gRPC, which needs the packages of bagnet-tf[serving].
 
@@ -23,7 +23,6 @@ import json
 import os
 import pathlib
 import sys
-from collections.abc import Sequence
 
 import numpy as np
 from absl import flags
@@ -32,6 +31,7 @@ from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.classes import find_class
 from bagnet_tf.commands.entry import quieten_tensorflow, run_command
 from bagnet_tf.commands.explain_files import check_files, image_files
+from bagnet_tf.commands.json_answer import for_people, print_json
 from bagnet_tf.files import Files, written_whole
 from bagnet_tf.patch_evidence import explanation_of, most_probable
 from bagnet_tf.report import Photo, describe, read_photo
@@ -54,16 +54,8 @@ _URL = flags.DEFINE_string(
     required=True,
     flag_values=_FLAGS,
 )
-_IMAGE = flags.DEFINE_list(
-    "image",
-    None,
-    "Image files, separated by commas.",
-    required=True,
-    flag_values=_FLAGS,
-)
-_OUTPUT = flags.DEFINE_string(
-    "output", None, "Folder to write to.", required=True, flag_values=_FLAGS
-)
+_IMAGE = shared_flags.image(_FLAGS)
+_OUTPUT = shared_flags.output_folder(_FLAGS)
 _METADATA = flags.DEFINE_string(
     "metadata",
     "metadata.json",
@@ -98,13 +90,7 @@ _RETRIES = flags.DEFINE_integer(
     lower_bound=0,
     flag_values=_FLAGS,
 )
-_CLASSES = flags.DEFINE_list(
-    "classes",
-    None,
-    "Names or ids of the classes to draw, the patches being those of the "
-    "first; by default the three most probable ones of each image.",
-    flag_values=_FLAGS,
-)
+_CLASSES = shared_flags.classes(_FLAGS)
 _SEND = flags.DEFINE_enum(
     "send",
     "pixels",
@@ -113,9 +99,7 @@ _SEND = flags.DEFINE_enum(
     "which it decodes and brings to size.",
     flag_values=_FLAGS,
 )
-_JSON = flags.DEFINE_bool(
-    "json", False, "Write the numbers, too.", flag_values=_FLAGS
-)
+_JSON = shared_flags.json(_FLAGS)
 _OVERWRITE = shared_flags.overwrite(_FLAGS)
 
 _COMMAND = "client"
@@ -149,6 +133,7 @@ def main() -> int:
         read_photo(path, metadata.input_size, metadata.channels)
         for path in _IMAGE.value
     ]
+    contents = []
     try:
         sends_pixels = _SEND.value == "pixels"
         served.check(PATCH_LOGITS if sends_pixels else IMAGE_BYTES)
@@ -157,18 +142,23 @@ def main() -> int:
                 [answer] = served.predict(photo.image[np.newaxis])
             else:
                 [answer] = served.predict_encoded([upright_file(photo.path)])
-            print(_write(photo, answer, files, metadata, class_ids))
+            content = _numbers(photo, answer, metadata, class_ids)
+            with for_people(_JSON.value):
+                print(_write(photo, answer, files, metadata, content))
+            paths = {kind: str(file) for kind, file in files.items()}
+            contents.append(content | {"files": paths})
     except ServerError as error:
         print(f"{_COMMAND}: {error}", file=sys.stderr)
         return _SERVER_ERROR
+    if _JSON.value:
+        print_json({"images": contents})
     return 0
 
 
 def _targets() -> list[Files]:
     """Where each image's results go; checked."""
     output = pathlib.Path(_OUTPUT.value)
-    kinds = ["png"] + ["numbers"] * _JSON.value
-    targets = image_files(_IMAGE.value, output, kinds)
+    targets = image_files(_IMAGE.value, output, ["png", "numbers"])
     check_files(
         output,
         [file for target in targets for file in target.values()],
@@ -183,24 +173,22 @@ def _write(
     answer: Answer,
     files: Files,
     metadata: Metadata,
-    class_ids: Sequence[int] | None,
+    content: dict,
 ) -> str:
     """Writes one image's results; returns a line about them."""
     picture = draw_evidence(
         answer.image,
         answer.patch_logits,
         metadata,
-        class_ids,
+        [shown["class_id"] for shown in content["classes"]],
         answer.logits,
         "  ·  ".join([pathlib.Path(photo.path).name, _URL.value, *photo.notes]),
         _PATCHES,
     )
     with written_whole(files) as temporary:
         picture.save(temporary["png"])
-        if "numbers" in temporary:
-            content = _numbers(photo, answer, metadata, class_ids)
-            text = json.dumps(content, ensure_ascii=False, allow_nan=False)
-            temporary["numbers"].write_text(text + "\n", encoding="utf-8")
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False)
+        temporary["numbers"].write_text(text + "\n", encoding="utf-8")
     verdict = decide(answer.logits, metadata)
     written = ", ".join(map(str, files.values()))
     return f"{photo.path}: {verdict.title}, {verdict.detail} -> {written}"
