@@ -1,11 +1,15 @@
-"""Exports a model, verified: to servers, devices and browsers.
+r"""Exports a model, verified: to servers, devices and browsers.
 
-python -m export.main --model=model.keras --output=DIR
-    --formats=saved_model,litert,litert_int8,web
-    --calibration_dataset=imagenette/320px-v2
-    --verification_dataset=imagenette/320px-v2
+Examples:
+    python -m export.main --model=runs/glyphs/model.keras --output=exported
+    python -m export.main --model=imagenette --output=exported \
+        --formats=saved_model,litert,litert_int8,web \
+        --calibration_dataset=imagenette/320px-v2 \
+        --verification_dataset=imagenette/320px-v2
+    python -m export.main --model=imagenette --output=exported --json | \
+        jq .passed
 
-writes DIR/saved_model/1/, DIR/litert/model.tflite and model_int8.tflite,
+Writes DIR/saved_model/1/, DIR/litert/model.tflite and model_int8.tflite,
 DIR/web/, DIR/labels.txt and DIR/metadata.json. Each file is reloaded in its own
 runtime and compared with the model on images of --verification_dataset. Exit
 status: 0, or 1 if a file disagrees with the model (nothing is kept then), or 2
@@ -16,14 +20,13 @@ from absl import flags
 
 from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.entry import run_command
+from bagnet_tf.commands.json_answer import for_people, print_json
 
 from . import image_flags
 
 _FLAGS = flags.FlagValues()
 _MODEL = shared_flags.model(_FLAGS)
-_OUTPUT = flags.DEFINE_string(
-    "output", None, "The folder to make.", required=True, flag_values=_FLAGS
-)
+_OUTPUT = shared_flags.output_folder(_FLAGS)
 _FORMATS = flags.DEFINE_list(
     "formats",
     ["saved_model", "litert"],
@@ -51,6 +54,7 @@ _INPUT_TYPE = flags.DEFINE_string(
     flag_values=_FLAGS,
 )
 _LABELS = shared_flags.labels(_FLAGS)
+_JSON = shared_flags.json(_FLAGS)
 _OVERWRITE = shared_flags.overwrite(_FLAGS)
 _BASE = flags.DEFINE_string(
     "saved_model_base",
@@ -66,9 +70,19 @@ _DATA_DIR = shared_flags.data_dir(_FLAGS)
 
 def main() -> int:
     """Exports as the flags say; returns the exit status."""
+    with for_people(_JSON.value):
+        content = _export()
+    if _JSON.value:
+        print_json(content)
+    return 0 if content["passed"] else 1
+
+
+def _export() -> dict:
+    """What was exported, JSON-ready."""
     # Only now, so that --help and wrong flags need not wait for TensorFlow.
     from bagnet_tf.loading import load_model, read_labels
 
+    from .answer import verification_answer
     from .exporter import check_output, export_model
     from .formats import check_formats
     from .report import format_table
@@ -101,16 +115,22 @@ def main() -> int:
         )
     except RuntimeError as error:  # Of the check of a file, or of a kit.
         print(f"Nothing was exported: {error}")
-        return 1
+        return {"output": None, "passed": False, "problem": str(error)}
+    content = {
+        "output": _OUTPUT.value if result.passed else None,
+        "passed": result.passed,
+        "artefacts": verification_answer(result.verifications, result.sizes),
+    }
     print(format_table(result.verifications, result.sizes))
     if not result.passed:
         print("Nothing was exported: a file disagrees with the model.")
-        return 1
+        return content
     print(f"Exported to {_OUTPUT.value}")
     if _BASE.value is not None:
         version = add_version(_OUTPUT.value, _BASE.value)
         print(f"Added as {version}")
-    return 0
+        content["saved_model_version"] = str(version)
+    return content
 
 
 def _side(text: str) -> tuple[int, int]:
