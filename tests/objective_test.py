@@ -31,7 +31,7 @@ class ObjectiveTest(parameterized.TestCase):
         outputs = objective.network(self.model)(self.images)
         logits = objective.logits(outputs)
         np.testing.assert_allclose(logits, self.model(self.images), atol=1e-5)
-        return objective(self.images, self.labels, outputs).numpy()
+        return objective(self.images, self.labels, outputs, [0, 0]).numpy()
 
     def _cross_entropy(self, labels):
         probabilities = _softmax(self.model(self.images).numpy().astype(float))
@@ -140,7 +140,7 @@ class SigmoidObjectiveTest(absltest.TestCase):
             else None,
             class_weights,
         )
-        return objective(None, self.labels, self.logits).numpy()
+        return objective(None, self.labels, self.logits, [0, 0]).numpy()
 
     def _cross_entropy(self, labels, weights=1.0):
         # log p and log(1 - p), in float64.

@@ -1,4 +1,3 @@
-import contextlib
 import json
 import pathlib
 import tempfile
@@ -13,20 +12,9 @@ from PIL import Image
 from bagnet_tf import explain
 from bagnet_tf.datasets import image_source
 from bagnet_tf.loading import load_model
-from tests.training_helpers import tiny_config
+from tests.training_helpers import stop_after, tiny_config
 from train import trainer
 from train.trainer import train
-
-
-def _stop_after(steps):
-    """Replaces the signal handling: asks to stop after so many steps."""
-    calls = []
-
-    @contextlib.contextmanager
-    def stop_on_signals():
-        yield lambda: calls.append(0) or len(calls) > steps
-
-    return mock.patch.object(trainer, "stop_on_signals", stop_on_signals)
 
 
 class TrainerTest(parameterized.TestCase):
@@ -123,7 +111,7 @@ class TrainerTest(parameterized.TestCase):
         whole = self.folder / "whole"
         parts = self.folder / "parts"
         train(tiny_config(), str(whole))
-        with _stop_after(steps):
+        with stop_after(steps):
             result = train(tiny_config(), str(parts))
         self.assertFalse(result.finished)
         self.assertEqual(result.step, steps)
@@ -151,7 +139,7 @@ class TrainerTest(parameterized.TestCase):
 
     def test_another_configuration_is_refused_by_key(self):
         workdir = str(self.folder / "run")
-        with _stop_after(1):
+        with stop_after(1):
             train(tiny_config(), workdir)
         with self.assertRaisesRegex(
             ValueError, r"Changed: learning_rate: 0.05 -> 0.1; width: 0.05"

@@ -1,13 +1,16 @@
 """A training run that takes seconds, and workers on this machine."""
 
+import contextlib
 import json
 import os
 import socket
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
 
 from bagnet_tf.datasets.base import ImageSource, read_ranges
+from train import trainer
 from train.configs import glyphs
 
 
@@ -57,6 +60,17 @@ def tiny_config(**changes):
     )
     config.update(changes)
     return config
+
+
+def stop_after(steps):
+    """Replaces the signal handling: asks to stop after so many steps."""
+    calls = []
+
+    @contextlib.contextmanager
+    def stop_on_signals():
+        yield lambda: calls.append(0) or len(calls) > steps
+
+    return mock.patch.object(trainer, "stop_on_signals", stop_on_signals)
 
 
 def _free_ports(count):

@@ -2,9 +2,13 @@
 
 import ml_collections
 
+from bagnet_tf.architecture import ARCHITECTURES
+from bagnet_tf.certification import window_shape
 from bagnet_tf.datasets import ImageSource
 from bagnet_tf.datasets.classes import check_labels
 
+from .objective import MASKED_TRAINING
+from .pipeline import training_sizes
 from .step import PRECISIONS
 
 
@@ -49,8 +53,35 @@ def check_config(
             f"config.precision must be one of {', '.join(PRECISIONS)}. "
             f"Received: {config.precision!r}"
         )
+    if config.masked_training:
+        _check_masking(config)
     if config.steps_per_call < 1:
         raise ValueError(
             "config.steps_per_call must be at least 1. "
             f"Received: {config.steps_per_call}"
         )
+
+
+def _check_masking(config) -> None:
+    if config.masked_training not in MASKED_TRAINING:
+        raise ValueError(
+            "config.masked_training must be empty or one of "
+            f"{', '.join(MASKED_TRAINING)}. Received: "
+            f"{config.masked_training!r}"
+        )
+    if config.architecture not in ARCHITECTURES:
+        raise ValueError(
+            "config.masked_training needs an architecture with patches, one "
+            f"of {', '.join(ARCHITECTURES)}. Received: {config.architecture!r}"
+        )
+    geometry = ARCHITECTURES[config.architecture].geometry
+    for size in sorted(set(training_sizes(config))):
+        grid_shape = geometry.grid_shape(size, size)
+        window = window_shape(config.masked_patch_size, geometry, grid_shape)
+        if window == grid_shape:
+            raise ValueError(
+                "config.masked_patch_size must leave something of the training "
+                f"crops: of {size} pixels a patch reaches all "
+                f"{grid_shape[0]}x{grid_shape[1]} cells. Received: "
+                f"{config.masked_patch_size}"
+            )

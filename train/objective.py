@@ -6,7 +6,15 @@ import keras
 import ml_collections
 import tensorflow as tf
 
+from bagnet_tf.architecture import ARCHITECTURES
+from bagnet_tf.certification import window_shape
 from bagnet_tf.evidence import patch_logits_model
+from bagnet_tf.keras_files import open_keras_file
+
+from .masking import without_random_windows, without_strongest_window
+
+TRUE_CLASS, WINDOW_PAIRS = "true_class", "window_pairs"
+MASKED_TRAINING = (TRUE_CLASS, WINDOW_PAIRS)
 
 
 class Objective:
@@ -22,6 +30,10 @@ class Objective:
     and cells of an image, makes evidence sparse. `config.distillation_weight`
     (0 to 1) takes that part of the cross-entropy from the labels and gives it
     to the teacher's probabilities. Neither knows weights of classes.
+
+    `config.masked_training` takes the logits of images with windows of patches
+    masked, the smallest that hold all cells that a patch of
+    `config.masked_patch_size` pixels reaches (see `masking`).
 
     Source of the first: Djoumessi et al., sparse BagNets for retinal images.
     Their code adds up the absolute values, of the first image of a batch only;
@@ -45,6 +57,11 @@ class Objective:
                 `class_weights.weights_of_classes`); none are all 1.
         """
         self._l1 = config.evidence_l1
+        self._masking = config.masked_training
+        self._masked_patch_size = config.masked_patch_size
+        if self._masking:
+            self._geometry = ARCHITECTURES[config.architecture].geometry
+        self._with_patches = bool(self._l1 or self._masking)
         self._teacher = teacher
         self._teacher_share = config.distillation_weight if teacher else 0.0
         self._head = _HEADS[config.head](
@@ -53,11 +70,11 @@ class Objective:
 
     def network(self, model: keras.Model) -> keras.Model:
         """What has to be run in training: `model`, or with patch logits."""
-        return patch_logits_model(model) if self._l1 else model
+        return patch_logits_model(model) if self._with_patches else model
 
     def logits(self, outputs: tf.Tensor | Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The logits among the outputs of `network`."""
-        return outputs["logits"] if self._l1 else outputs
+        return outputs["logits"] if self._with_patches else outputs
 
     def accuracies(
         self,
@@ -76,6 +93,7 @@ class Objective:
         images: tf.Tensor,
         labels: tf.Tensor,
         outputs: tf.Tensor | Mapping[str, tf.Tensor],
+        seed: tf.Tensor,
     ) -> tf.Tensor:
         """Losses of a batch.
 
@@ -84,11 +102,12 @@ class Objective:
             labels: One-hot, under a sigmoid head multi-hot, or mixtures of
                 such, (batch, classes).
             outputs: What `network` gives for the images.
+            seed: Int32 (2,), of what is drawn at random.
 
         Returns:
             (batch,), nats.
         """
-        logits = self.logits(outputs)
+        logits = self._learned_logits(labels, outputs, seed)
         losses = self._head.losses(labels, logits)
         if self._teacher_share:
             taught = self._teacher(images, training=False)
@@ -98,6 +117,20 @@ class Objective:
             size = tf.abs(outputs["patch_logits"])
             losses += self._l1 * tf.reduce_mean(size, axis=(1, 2, 3))
         return losses
+
+    def _learned_logits(self, labels, outputs, seed):
+        """Those whose cross-entropy is taken."""
+        if not self._masking:
+            return self.logits(outputs)
+        patch_logits = outputs["patch_logits"]
+        window = window_shape(
+            self._masked_patch_size,
+            self._geometry,
+            tuple(patch_logits.shape[1:3]),
+        )
+        if self._masking == TRUE_CLASS:
+            return without_strongest_window(patch_logits, labels, window)
+        return without_random_windows(patch_logits, window, seed)
 
 
 class _Softmax:
@@ -177,14 +210,7 @@ def load_teacher(
     """
     if not config.teacher:
         return None
-    try:
-        teacher = keras.models.load_model(config.teacher, compile=False)
-    except Exception as error:  # Keras raises many kinds for a damaged file.
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ValueError(
-            f"config.teacher must be a whole .keras file ({reason[0]}). "
-            f"Received: {config.teacher!r}"
-        ) from error
+    teacher = open_keras_file(config.teacher, "config.teacher")
     if teacher.output_shape != model.output_shape:
         raise ValueError(
             f"config.teacher must put out logits of {model.output_shape}. "

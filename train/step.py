@@ -112,10 +112,10 @@ def _replica_step(strategy, model, optimizer, objective, config):
     variables = model.trainable_variables
     factors = _learning_rate_factors(variables, config)
 
-    def gradients_of(images, labels):
+    def gradients_of(images, labels, seed):
         with tf.GradientTape() as tape:
             outputs = network(images, training=True)
-            losses = objective(images, labels, outputs)
+            losses = objective(images, labels, outputs, seed)
             # The mean over the global batch, in parts that add up.
             loss = tf.reduce_sum(losses) / config.batch_size
             scaled = optimizer.scale_loss(loss)
@@ -132,7 +132,10 @@ def _replica_step(strategy, model, optimizer, objective, config):
         count = config.accumulation_steps
         done = None
         for part in zip(
-            tf.split(images, count), tf.split(labels, count), strict=True
+            tf.split(images, count),
+            tf.split(labels, count),
+            _seeds(optimizer, config),
+            strict=True,
         ):
             # One after the other, so that only one part is in memory.
             with tf.control_dependencies(done[0] if done else []):
@@ -146,6 +149,20 @@ def _replica_step(strategy, model, optimizer, objective, config):
         return values
 
     return replica_step
+
+
+def _seeds(optimizer, config) -> list[tf.Tensor]:
+    """One of each part of this replica's batch, each int32 (2,).
+
+    By the number of the step alone, so that a resumed run draws the same.
+    """
+    context = tf.distribute.get_replica_context()
+    replica = tf.cast(context.replica_id_in_sync_group, tf.int32)
+    step = tf.cast(optimizer.iterations, tf.int32)
+    parts = config.accumulation_steps
+    first = (step * context.num_replicas_in_sync + replica) * parts
+    numbers = first + tf.range(parts)
+    return [tf.stack([config.seed, number]) for number in tf.unstack(numbers)]
 
 
 def _learning_rate_factors(variables, config) -> list[float]:

@@ -12,6 +12,7 @@ _MODULE_OF = {
     "Certificate": "certificate",
     "DEFENSES": "defenses",
     "Defense": "defenses",
+    "box_sums": "windows",
     "certify": "certificate",
     "fit_gauge": "gauge",
     "window_shape": "windows",

@@ -50,6 +50,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.label_smoothing = 0.0
     config.learning_rate_factors = {}  # By first part of a weight's path.
     config.evidence_l1 = 0.0  # Weight of the mean absolute patch logit.
+    config.masked_training = ""  # Or true_class, window_pairs.
+    config.masked_patch_size = 32  # Of what is masked, pixels of a crop.
     config.teacher = ""  # A .keras file to learn from.
     config.distillation_weight = 0.0  # The teacher's part of the loss.
     config.precision = "bfloat16"  # Or float32; float16 for GPUs.
