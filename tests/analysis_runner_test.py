@@ -81,6 +81,24 @@ class RunnerTest(parameterized.TestCase):
         self._run(overwrite=True)
         self.assertLen(self._written(), 4)
 
+    @parameterized.parameters(*range(6))  # Two are within the staging folder.
+    def test_goes_on_after_a_kill_between_its_files(self, number):
+        """Dies where the next rename after so many was due."""
+        replace, done = pathlib.Path.replace, []
+
+        def dies(path, target):
+            if len(done) == number:
+                raise KeyboardInterrupt
+            done.append(target)
+            return replace(path, target)
+
+        with unittest.mock.patch.object(pathlib.Path, "replace", dies):
+            with self.assertRaises(KeyboardInterrupt):
+                self._run()
+        self.assertNotIn("logit-histogram.json", self._written())
+        self._run()
+        self.assertLen(self._written(), 4)
+
     def test_goes_on_after_an_interruption(self):
         partial = "logit-histogram.partial.jsonl"
         writing = unittest.mock.patch.object(

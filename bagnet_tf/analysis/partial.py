@@ -62,15 +62,20 @@ class PartialResults:
         """All values of a pass, in the order of the images."""
         return self._values[pass_name]
 
-    def add(self, pass_name: str, values: Iterable) -> None:
-        """Keeps the values of some more images."""
-        values = json.loads(json.dumps(list(values), allow_nan=False))
-        self._values[pass_name].extend(values)
+    def begin(self) -> None:
+        """Makes the file: while it is there, the whole result is not."""
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             # Again, without a line that was cut off.
             self._file = self._path.open("w", encoding="utf-8")
             self._file.writelines(map(_as_line, self._lines))
+            self._file.flush()
+
+    def add(self, pass_name: str, values: Iterable) -> None:
+        """Keeps the values of some more images."""
+        values = json.loads(json.dumps(list(values), allow_nan=False))
+        self._values[pass_name].extend(values)
+        self.begin()
         self._file.writelines(
             _as_line({"pass": pass_name, "value": value}) for value in values
         )

@@ -96,10 +96,11 @@ def run_experiment(
         raise ValueError(
             f"model must be a BagNet for {name}. Received: model={model!r}"
         )
-    partial_file = output / f"{name}.partial.jsonl"
-    with PartialResults(partial_file, facts, overwrite) as partial:
+    file = _partial_file(name, output)
+    with PartialResults(file, facts, overwrite) as partial:
         result = _found(experiment, classifiers, source, output, facts, partial)
         content = facts | {"command": command, "skipped": source.skipped}
+        partial.begin()
         files = write_result(result, name, output, content)
         partial.remove()
     return Written(content | {"summary": dict(result.summary)}, files)
@@ -164,11 +165,17 @@ def _check_output(name, output, overwrite) -> None:
             f"output must be a folder. Received: output={str(output)!r}"
         )
     found = [f for f in result_files(name, output, [""]).values() if f.exists()]
-    if found and not overwrite:
+    # What a run has left that was killed while it wrote is no result.
+    begun = _partial_file(name, output).exists()
+    if found and not begun and not overwrite:
         raise ValueError(
             "output has results already; --overwrite replaces them. "
             f"Received: output={str(output)!r} with {found[0].name}"
         )
+
+
+def _partial_file(name, output) -> pathlib.Path:
+    return output / f"{name}.partial.jsonl"
 
 
 def _check_source(source) -> None:
