@@ -86,4 +86,9 @@ def request_of(metadata: Metadata, model: str) -> Request:
     )
     saved_model = metadata.formats.get("saved_model")
     precision = "float32" if saved_model is None else saved_model.precision
-    return Request(network, info, precision=precision)
+    return Request(
+        network,
+        info,
+        precision=precision,
+        robust_patch_size=metadata.robust_patch_size,
+    )

@@ -100,11 +100,17 @@ def export_model(
         >>> images = real_images("glyphs", "validation", None, 64)
         >>> export_model(request, "exported", ["litert"], images).passed
     """
-    check_formats(formats, further_sizes, request.calibration is not None)
+    check_formats(
+        formats,
+        further_sizes,
+        request.calibration is not None,
+        request.robust is not None,
+    )
     check_output(output, overwrite)
     wanted = artefacts(formats, request.info.image_size, further_sizes)
     for artefact in wanted:  # Refuses images smaller than a patch.
         geometry_of(request.model).grid_shape(*artefact.image_size)
+        request.at_size(artefact.image_size)  # And than one stuck on them.
     with _temporary_sibling(pathlib.Path(output)) as folder:
         for artefact in wanted:
             logging.info("Writing %s.", artefact.path)
@@ -148,6 +154,7 @@ def verify_export(
             images(size),
             request.info.head,
             {a.path: a.format.tolerance(request) for a in group},
+            {a.path: request.robust for a in group if a.format.robust},
         )
         found.update({v.artefact: v for v in verifications})
     return ExportResult(

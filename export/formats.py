@@ -18,20 +18,11 @@ from .onnx_file import OnnxRunner, require_onnx, write_onnx
 from .request import Request
 from .saved_model import SavedModelRunner, write_saved_model
 from .serving.kit import check_serving_packages, write_serving_kit
-from .verification import EXACT, Runner, Tolerance
+from .tolerance import EXACT, ROUNDED, Tolerance
+from .verification import Runner
 from .versions import SAVED_MODEL
 from .web.kit import LITERT_FORMATS, write_web_kit
 from .web.litert_js import fetch_litert_js
-
-# Of files whose rounding moves every number a little, though pooling and
-# classifier are float32: the decisions and the maps must be the model's. Not
-# stricter, because how often a network is undecided is its own affair.
-ROUNDED = Tolerance(
-    agreement=None,
-    additivity=1e-4,
-    decision_agreement=0.9,
-    contrast_correlation=0.9,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +39,7 @@ class Format:
             sizes need files of their own.
         typed_input: Whether `Request.input_type` says what it takes.
         calibrated: Whether it needs `Request.calibration`.
+        robust: Whether it has a signature of robust logits, if asked for.
         check: Called before any work; raises ValueError if a package that it
             needs is not installed, or OSError if it cannot be downloaded.
     """
@@ -59,6 +51,7 @@ class Format:
     fixed_size: bool = False
     typed_input: bool = False
     calibrated: bool = False
+    robust: bool = False
     check: Callable[[], None] = lambda: None
 
 
@@ -103,6 +96,7 @@ FORMATS: Mapping[str, Format] = {
         write_saved_model,
         SavedModelRunner,
         lambda request: EXACT if request.precision == "float32" else ROUNDED,
+        robust=True,
     ),
     "litert": Format(
         "litert/model.tflite",
@@ -110,6 +104,7 @@ FORMATS: Mapping[str, Format] = {
         LiteRTRunner,
         fixed_size=True,
         typed_input=True,
+        robust=True,
     ),
     "litert_fp16": Format(
         "litert/model_fp16.tflite",
@@ -118,6 +113,7 @@ FORMATS: Mapping[str, Format] = {
         lambda request: Tolerance(agreement=1e-2),
         fixed_size=True,
         typed_input=True,
+        robust=True,
     ),
     "litert_dynamic": Format(
         "litert/model_dynamic.tflite",
@@ -126,6 +122,7 @@ FORMATS: Mapping[str, Format] = {
         lambda request: ROUNDED,
         fixed_size=True,
         typed_input=True,
+        robust=True,
     ),
     "litert_int8": Format(
         "litert/model_int8.tflite",
@@ -135,6 +132,7 @@ FORMATS: Mapping[str, Format] = {
         fixed_size=True,
         typed_input=True,
         calibrated=True,
+        robust=True,
     ),
     "mediapipe": Format(
         "litert/model_mediapipe.tflite",
@@ -160,6 +158,7 @@ def check_formats(
     names: Sequence[str],
     further_sizes: Sequence = (),
     has_calibration: bool = True,
+    is_robust: bool = False,
 ) -> None:
     """Refuses what cannot be exported together.
 
@@ -167,10 +166,11 @@ def check_formats(
         names: Keys of `FORMATS` and `KITS`.
         further_sizes: Sizes beside the model's own.
         has_calibration: Whether there are images to calibrate on.
+        is_robust: Whether robust logits are asked for.
 
     Raises:
         ValueError: If there are none, or one is unknown or lacks what it
-            needs, or nothing comes in further sizes.
+            needs, or nothing comes in further sizes or with robust logits.
     """
     known = (*FORMATS, *KITS)
     if not names or any(name not in known for name in names):
@@ -186,21 +186,27 @@ def check_formats(
                 f"{name}. Received: formats={','.join(names)}"
             )
         (kit or FORMATS[name]).check()
-    if not has_calibration and any(
-        name in FORMATS and FORMATS[name].calibrated for name in names
-    ):
+    chosen = [FORMATS[name] for name in names if name in FORMATS]
+    if not has_calibration and any(kind.calibrated for kind in chosen):
         raise ValueError(
             "calibration_dataset must be given for formats of 8-bit "
             f"activations. Received: formats={','.join(names)} without it"
         )
-    if further_sizes and not any(
-        name in FORMATS and FORMATS[name].fixed_size for name in names
+    for argument, wanted, field, what in (
+        ("sizes", further_sizes, "fixed_size", "formats of a fixed size"),
+        (
+            "robust_patch_size",
+            is_robust,
+            "robust",
+            "formats with robust logits",
+        ),
     ):
-        raise ValueError(
-            "sizes are for formats of a fixed size: one of "
-            f"{', '.join(n for n, f in FORMATS.items() if f.fixed_size)}. "
-            f"Received: formats={','.join(names)}"
-        )
+        if wanted and not any(getattr(kind, field) for kind in chosen):
+            fitting = [n for n, k in FORMATS.items() if getattr(k, field)]
+            raise ValueError(
+                f"{argument} must be left out without {what}: one of "
+                f"{', '.join(fitting)}. Received: formats={','.join(names)}"
+            )
 
 
 def artefacts(

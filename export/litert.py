@@ -3,7 +3,6 @@
 import functools
 import os
 import pathlib
-import tempfile
 import time
 
 import keras
@@ -11,14 +10,13 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+from .conversion import converted
+from .inference_graph import InferenceGraph
 from .litert_contents import check_contents, with_float_classifier
 from .quantization import quantized_network
 from .request import Request
 from .signatures import (
     PATCH_LOGITS,
-    SERVING_DEFAULT,
-    InferenceGraph,
-    Weights,
     litert_signatures,
 )
 
@@ -117,19 +115,9 @@ def convert_int8(request: Request, network: keras.Model) -> bytes:
 
 def _convert(request, graph, optimizations=(), supported_types=()) -> bytes:
     signatures = litert_signatures(
-        graph, request.info.image_size, request.input_type
+        graph, request.info.image_size, request.input_type, request.robust
     )
-    with tempfile.TemporaryDirectory() as static_model:
-        tf.saved_model.save(Weights(graph.network), static_model, signatures)
-        converter = tf.lite.TFLiteConverter.from_saved_model(
-            static_model, signature_keys=list(signatures)
-        )
-        converter.optimizations = list(optimizations)
-        converter.target_spec.supported_types = list(supported_types)
-        # By default an operation that LiteRT lacks would go in as one of
-        # TensorFlow's, which phones and browsers cannot run.
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        return converter.convert()
+    return converted(graph.network, signatures, optimizations, supported_types)
 
 
 def _write(content, convolutions, request, path) -> None:
@@ -158,7 +146,7 @@ class LiteRTRunner:
     def __call__(
         self, images: np.ndarray, class_ids: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Runs both signatures, image by image.
+        """Runs every signature, image by image.
 
         Args:
             images: uint8 (batch, height, width, channels), of the file's
@@ -170,7 +158,7 @@ class LiteRTRunner:
         """
         del class_ids
         outputs = {}
-        for signature in (SERVING_DEFAULT, PATCH_LOGITS):
+        for signature in self._interpreter.get_signature_list():
             run = self._interpreter.get_signature_runner(signature)
             dtype = run.get_input_details()["image"]["dtype"]
             parts = []

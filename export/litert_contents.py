@@ -75,7 +75,6 @@ def with_float_classifier(content: bytes, kernel: np.ndarray) -> bytes:
     for name, tensor in _weights(model):
         if name == _CLASSIFIER:
             tensor.type = flatbuffers.TensorType.FLOAT32
-            tensor.quantization = None
             model.buffers[tensor.buffer].data = values
     return bytes(flatbuffers.convert_object_to_bytearray(model))
 

@@ -53,6 +53,13 @@ _INPUT_TYPE = flags.DEFINE_string(
     "Of the input of LiteRT files: float32 or uint8.",
     flag_values=_FLAGS,
 )
+_ROBUST_PATCH_SIZE = flags.DEFINE_string(
+    "robust_patch_size",
+    None,
+    "Adds a signature robust_logits: the defence masking, against patches of "
+    "up to SIDE or HEIGHTxWIDTH pixels of the model's input.",
+    flag_values=_FLAGS,
+)
 _LABELS = shared_flags.labels(_FLAGS)
 _JSON = shared_flags.json(_FLAGS)
 _OVERWRITE = shared_flags.overwrite(_FLAGS)
@@ -91,7 +98,9 @@ def _export() -> dict:
 
     sizes = [_side(text) for text in _SIZES.value]
     has_calibration = _CALIBRATION.dataset.value is not None
-    check_formats(_FORMATS.value, sizes, has_calibration)
+    patch_size = _robust_patch_size()
+    is_robust = patch_size is not None
+    check_formats(_FORMATS.value, sizes, has_calibration, is_robust)
     check_output(_OUTPUT.value, _OVERWRITE.value)
     if _BASE.value is not None:
         check_base(_BASE.value, _FORMATS.value)
@@ -102,7 +111,12 @@ def _export() -> dict:
         for images in (_CALIBRATION, _VERIFICATION)
     )
     request = Request(
-        model, info, calibration, _PRECISION.value, _INPUT_TYPE.value
+        model,
+        info,
+        calibration,
+        precision=_PRECISION.value,
+        input_type=_INPUT_TYPE.value,
+        robust_patch_size=patch_size,
     )
     try:
         result = export_model(
@@ -131,6 +145,13 @@ def _export() -> dict:
         print(f"Added as {version}")
         content["saved_model_version"] = str(version)
     return content
+
+
+def _robust_patch_size() -> tuple[int, int] | None:
+    from bagnet_tf.commands.certify_text import parsed_size
+
+    text = _ROBUST_PATCH_SIZE.value
+    return None if text is None else parsed_size(text, "robust_patch_size")
 
 
 def _side(text: str) -> tuple[int, int]:

@@ -6,7 +6,6 @@ and the normalisation written into it.
 
 import os
 import pathlib
-import tempfile
 import time
 import zipfile
 
@@ -15,8 +14,9 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from .classifier_metadata import LABELS_FILE, with_classifier_metadata
+from .conversion import converted
 from .request import Request
-from .signatures import SERVING_DEFAULT, Weights
+from .signatures import SERVING_DEFAULT
 
 _RGB_CHANNELS = 3
 
@@ -48,13 +48,7 @@ def write_mediapipe(request: Request, path: pathlib.Path) -> None:
 
     traced = tf.function(predict, autograph=False)
     signatures = {SERVING_DEFAULT: traced.get_concrete_function(spec)}
-    with tempfile.TemporaryDirectory() as static_model:
-        tf.saved_model.save(Weights(graph.network), static_model, signatures)
-        converter = tf.lite.TFLiteConverter.from_saved_model(
-            static_model, signature_keys=list(signatures)
-        )
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        content = converter.convert()
+    content = converted(graph.network, signatures)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(
         with_classifier_metadata(

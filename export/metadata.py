@@ -11,6 +11,7 @@ from bagnet_tf.version import library_versions
 
 from .formats import Artefact
 from .request import Request
+from .signatures import ROBUST_LOGITS
 from .verification import Verification
 from .versions import SAVED_MODEL
 
@@ -57,6 +58,7 @@ def describe(
         "head": info.head,
         "metrics": dict(info.metrics),
         "formats": {a.name: _format(request, a) for a in artefacts},
+        **_robust(request),
         "verification": [v.to_json() for v in verifications],
         "versions": _versions(),
     }
@@ -98,6 +100,13 @@ def _format(request, artefact):
     if artefact.path == SAVED_MODEL:
         record["precision"] = request.precision
     return record
+
+
+def _robust(request):
+    if request.robust is None:
+        return {}
+    record = {"signature": ROBUST_LOGITS, **request.robust.to_json()}
+    return {"robust": record}
 
 
 def _versions():

@@ -19,7 +19,8 @@ def format_table(
         of (patch) logits are in units of the largest patch logit, of
         additivity in units of the largest logit; decisions and patches are
         shares that agree with the model; maps are correlations of contrast
-        maps with the model's, median and 5th percentile.
+        maps with the model's, median and 5th percentile. Below are problems,
+        and what was found of robust logits.
     """
     rows = [
         (
@@ -27,7 +28,7 @@ def format_table(
             *("decisions", "patches", "maps", "worst 5 %", ""),
         )
     ]
-    problems = []
+    notes = []
     for v in verifications:
         patch_unit = v.largest_patch_logit or 1.0
         additivity = v.additivity_error
@@ -49,7 +50,13 @@ def format_table(
             )
         )
         if v.problem is not None:
-            problems.append(f"{v.artefact}: {v.problem}")
+            notes.append(f"{v.artefact}: {v.problem}")
+        elif v.robust is not None:
+            notes.append(
+                f"{v.artefact}: robust decisions of certify "
+                f"{v.robust.decision_agreement:.1%}, error "
+                f"{v.robust.error:.1e}; certified {v.robust.certified:.1%}"
+            )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(
@@ -58,7 +65,7 @@ def format_table(
         ).rstrip()
         for row in rows
     ]
-    return "\n".join(lines + problems)
+    return "\n".join(lines + notes)
 
 
 def _number(value: float | None, spec: str, unit: float = 1.0) -> str:

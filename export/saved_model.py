@@ -8,11 +8,12 @@ import tensorflow as tf
 
 from bagnet_tf.inference import inference_model
 
+from .inference_graph import InferenceGraph
 from .request import Request
 from .signatures import (
     IMAGE_BYTES,
     PATCH_LOGITS,
-    InferenceGraph,
+    ROBUST_LOGITS,
     ReusableModel,
     saved_model_signatures,
 )
@@ -36,7 +37,9 @@ def write_saved_model(request: Request, path: pathlib.Path) -> None:
     tf.saved_model.save(
         ReusableModel(graph),
         str(path),
-        signatures=saved_model_signatures(graph, request.info.image_size),
+        signatures=saved_model_signatures(
+            graph, request.info.image_size, request.robust
+        ),
     )
 
 
@@ -79,6 +82,8 @@ class SavedModelRunner:
         if IMAGE_BYTES in signatures:
             encoded = [tf.io.encode_png(one).numpy() for one in images]
             inputs[IMAGE_BYTES] = {"image_bytes": tf.constant(encoded)}
+        if ROBUST_LOGITS in signatures:
+            inputs[ROBUST_LOGITS] = {"image": image}
         outputs = {}
         for signature, arguments in inputs.items():
             start = time.perf_counter()

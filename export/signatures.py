@@ -8,16 +8,11 @@ that their equality with the mean of the patch logits remains a real check.
 import keras
 import tensorflow as tf
 
-from bagnet_tf.architecture import (
-    CLASSIFIER_LAYER,
-    NORMALIZATION_LAYER,
-    POOLING_LAYER,
-)
 from bagnet_tf.evidence import patch_logits_model
-from bagnet_tf.heads import check_head
-from bagnet_tf.inference import inference_model
 
 from .encoded_images import images_decoder
+from .inference_graph import InferenceGraph, trace
+from .robust_masking import RobustMasking
 
 # Not "serve": with a signature of that name the LiteRT converter drops the
 # others.
@@ -25,90 +20,10 @@ SERVING_DEFAULT = "serving_default"
 PATCH_LOGITS = "patch_logits"
 IMAGE_BYTES = "image_bytes"
 CLASS_EVIDENCE = "class_evidence"
+ROBUST_LOGITS = "robust_logits"
 
 # Channels of the models that encoded photos can be decoded for: grey, RGB.
 PHOTO_CHANNELS = (1, 3)
-
-_PROBABILITIES = {"softmax": tf.nn.softmax, "sigmoid": tf.nn.sigmoid}
-
-
-class InferenceGraph:
-    """The parts of a BagNet from which every signature is put together.
-
-    They are those of its inference model: batch normalisation, the stem and
-    input scaling are folded.
-
-    Attributes:
-        model: The model as it was trained.
-        head: `"softmax"` or `"sigmoid"`: what makes probabilities of logits.
-        network: Its inference model.
-        features: The concrete function from `image`, float32, 0-255, (batch,
-            height, width, channels of the model, such as RGB), to the last
-            feature map (batch, rows, cols, features). One trace serves all
-            signatures.
-        pooling: The layer that averages over the grid.
-        classifier: The layer that makes logits of features.
-        image_spec: What `features` takes; sides are unknown where the model
-            takes any size.
-    """
-
-    def __init__(
-        self,
-        model: keras.Model,
-        head: str = "softmax",
-        network: keras.Model | None = None,
-    ):
-        """Folds a model and takes it apart.
-
-        Args:
-            model: A BagNet with a classifier and `include_preprocessing`.
-            head: One of `bagnet_tf.heads.HEADS`.
-            network: What stands for its inference model, with layers of the
-                same names; by default that itself, in float32.
-
-        Raises:
-            ValueError: If one of them is anything else.
-        """
-        check_head(head)
-        self.head = head
-        self.network = network or inference_model(model)
-        if NORMALIZATION_LAYER not in [layer.name for layer in model.layers]:
-            raise ValueError(
-                "model must normalise its input itself "
-                "(include_preprocessing=True): exported files take 0-255. "
-                f"Received: model={model.name!r} without "
-                f"{NORMALIZATION_LAYER!r}"
-            )
-        self.model = model
-        self.pooling = self.network.get_layer(POOLING_LAYER)
-        self.classifier = self.network.get_layer(CLASSIFIER_LAYER)
-        self.image_spec = tf.TensorSpec(
-            (None, *model.input_shape[1:]), tf.float32, name="image"
-        )
-        features_model = keras.Model(self.network.input, self.pooling.input)
-        self.features = _trace(
-            lambda image: features_model(image, training=False),
-            self.image_spec,
-        )
-
-    def predict(self, image):
-        """Everything that the network says of a batch of images."""
-        features = self.features(image)
-        logits = self.classifier(self.pooling(features))
-        return {
-            "logits": logits,
-            "patch_logits": self.classifier(features),
-            "probabilities": _PROBABILITIES[self.head](logits),
-        }
-
-    def class_evidence(self, image, class_ids):
-        """Patch logits of the asked classes, all that is computed of them."""
-        features = self.features(image)
-        kernel = tf.gather(self.classifier.kernel.value, class_ids, axis=1)
-        bias = tf.gather(self.classifier.bias.value, class_ids)  # (batch, k)
-        features = tf.cast(features, kernel.dtype)
-        evidence = tf.einsum("nrcf,fnk->nrck", features, kernel)
-        return {"class_evidence": evidence + bias[:, None, None, :]}
 
 
 class Weights(tf.Module):
@@ -152,7 +67,7 @@ class ReusableModel(Weights):
 
         # Concrete, because TensorFlow traces `call` again while it saves.
         traced = {
-            training: _trace(
+            training: trace(
                 lambda image, training=training: model(
                     image, training=training
                 )["logits"],
@@ -172,7 +87,9 @@ class ReusableModel(Weights):
 
 
 def saved_model_signatures(
-    graph: InferenceGraph, image_size: tuple[int, int]
+    graph: InferenceGraph,
+    image_size: tuple[int, int],
+    robust: RobustMasking | None = None,
 ) -> dict:
     """The signatures of a SavedModel.
 
@@ -180,6 +97,7 @@ def saved_model_signatures(
         graph: The parts of the model.
         image_size: (height, width) to which `image_bytes` brings photos,
             pixels.
+        robust: What robust logits are; None if there shall be none.
 
     Returns:
         Concrete functions by signature name. `image` is float32
@@ -198,23 +116,30 @@ def saved_model_signatures(
         - `class_evidence`: `image` and `class_ids`, int32 (batch, k) ->
           `class_evidence` (batch, rows, cols, k), the patch logits of these
           classes only.
+        - `robust_logits`, if asked for: `image` -> `logits`, `patch_logits`
+          and `robust_logits` (batch, classes). The window is the same in
+          images of every size; in a grid no larger than the window all are 0.
     """
     image = graph.image_spec
     signatures = {
-        SERVING_DEFAULT: _trace(
+        SERVING_DEFAULT: trace(
             lambda image: _without(graph.predict(image), "patch_logits"), image
         ),
-        PATCH_LOGITS: _trace(graph.predict, image),
-        CLASS_EVIDENCE: _trace(
+        PATCH_LOGITS: trace(graph.predict, image),
+        CLASS_EVIDENCE: trace(
             graph.class_evidence,
             image,
             tf.TensorSpec((None, None), tf.int32, name="class_ids"),
         ),
     }
     if image.shape[-1] in PHOTO_CHANNELS:
-        signatures[IMAGE_BYTES] = _trace(
+        signatures[IMAGE_BYTES] = trace(
             _bytes_predictor(graph, image_size),
             tf.TensorSpec((None,), tf.string, name="image_bytes"),
+        )
+    if robust is not None:
+        signatures[ROBUST_LOGITS] = trace(
+            _robust_predictor(graph, robust), image
         )
     return signatures
 
@@ -223,6 +148,7 @@ def litert_signatures(
     graph: InferenceGraph,
     image_size: tuple[int, int],
     input_type: str = "float32",
+    robust: RobustMasking | None = None,
 ) -> dict:
     """The signatures of a LiteRT file: one image of one size.
 
@@ -230,6 +156,7 @@ def litert_signatures(
         graph: The parts of the model.
         image_size: (height, width) of the input, pixels.
         input_type: Of the input, `"float32"` or `"uint8"`.
+        robust: What robust logits are; None if there shall be none.
 
     Returns:
         Concrete functions by signature name; `image` is
@@ -238,6 +165,8 @@ def litert_signatures(
         - `serving_default`: `image` -> `logits` (1, classes).
         - `patch_logits`: `image` -> `logits` and `patch_logits`
           (1, rows, cols, classes).
+        - `robust_logits`, if asked for: `image` -> the same and
+          `robust_logits` (1, classes).
     """
     channels = graph.image_spec.shape[-1]
     image = tf.TensorSpec((1, *image_size, channels), input_type, name="image")
@@ -246,21 +175,33 @@ def litert_signatures(
         outputs = graph.predict(tf.cast(image, tf.float32))
         return _without(outputs, "probabilities")
 
-    return {
-        SERVING_DEFAULT: _trace(
+    signatures = {
+        SERVING_DEFAULT: trace(
             lambda image: _without(predict(image), "patch_logits"), image
         ),
-        PATCH_LOGITS: _trace(predict, image),
+        PATCH_LOGITS: trace(predict, image),
     }
-
-
-def _trace(function, *specs):
-    traced = tf.function(function, autograph=False)
-    return traced.get_concrete_function(*specs)
+    if robust is not None:
+        signatures[ROBUST_LOGITS] = trace(
+            _robust_predictor(graph, robust), image
+        )
+    return signatures
 
 
 def _without(outputs: dict, name: str) -> dict:
     return {key: value for key, value in outputs.items() if key != name}
+
+
+def _robust_predictor(graph, robust):
+    def predict_robustly(image):
+        outputs = graph.predict(tf.cast(image, tf.float32))
+        robust_logits = robust.logits(outputs["patch_logits"])
+        return {
+            **_without(outputs, "probabilities"),
+            "robust_logits": robust_logits,
+        }
+
+    return predict_robustly
 
 
 def _bytes_predictor(graph, image_size):

@@ -20,6 +20,10 @@ from .fidelity import (
     patch_agreement,
     stated_decisions,
 )
+from .robust_agreement import RobustAgreement, RobustComparison
+from .robust_masking import RobustMasking
+from .signatures import ROBUST_LOGITS
+from .tolerance import EXACT, Tolerance
 
 _CLASSES_ASKED = 3
 
@@ -27,32 +31,6 @@ _CLASSES_ASKED = 3
 # `signature.output`. Its list `seconds`, if it has one, gains for each image
 # how long the signature `patch_logits` took.
 Runner = Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Tolerance:
-    """How far a file may be from the model.
-
-    Attributes:
-        agreement: Largest error of logits, patch logits and class evidence, in
-            units of the largest patch logit; None where rounding moves them
-            all and only what a person would notice counts.
-        additivity: Largest |mean of patch logits - logit|, in units of the
-            largest logit; None likewise.
-        probabilities: Their largest error against the head applied to the
-            logits beside them.
-        decision_agreement: Least share of images with the model's decision.
-        contrast_correlation: Least median correlation of contrast maps.
-    """
-
-    agreement: float | None = 1e-4
-    additivity: float | None = 1e-5
-    probabilities: float = 1e-5
-    decision_agreement: float = 0.0
-    contrast_correlation: float = -1.0
-
-
-EXACT = Tolerance()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +58,8 @@ class Verification:
         milliseconds: Median time of an image, patch logits included; None if
             the runner took no times.
         tolerance: What is allowed.
+        robust: How robust logits compare with the library's decisions; None
+            if the file has none.
         problem: Why the file could not be run, if so.
     """
 
@@ -95,6 +75,7 @@ class Verification:
     contrast_correlation_p5: float | None
     milliseconds: float | None
     tolerance: Tolerance = EXACT
+    robust: RobustAgreement | None = None
     problem: str | None = None
 
     @property
@@ -129,6 +110,7 @@ class Verification:
                 correlation is None
                 or correlation >= allowed.contrast_correlation
             )
+            and (self.robust is None or self.robust.passed)
         )
 
     def to_json(self) -> dict:
@@ -146,6 +128,7 @@ def verify(
     batches: Iterable[np.ndarray],
     head: str = "softmax",
     tolerances: Mapping[str, Tolerance] | None = None,
+    robust: Mapping[str, RobustMasking] | None = None,
 ) -> list[Verification]:
     """Compares written files with the model that they were made of.
 
@@ -155,15 +138,18 @@ def verify(
         batches: Images, uint8 (batch, height, width, channels).
         head: What the logits mean, one of `bagnet_tf.heads.HEADS`.
         tolerances: By artefact, what is allowed; `EXACT` where not given.
+        robust: By artefact, of those with robust logits, what these are.
 
     Returns:
         A `Verification` for each artefact. One that cannot be loaded or run
         has a `problem`.
     """
     network = patch_logits_model(model)
-    tolerances = tolerances or {}
+    tolerances, robust = tolerances or {}, robust or {}
     comparisons = [
-        _Comparison(name, open, head, tolerances.get(name, EXACT))
+        _Comparison(
+            name, open, head, tolerances.get(name, EXACT), robust.get(name)
+        )
         for name, open in openers.items()
     ]
     for images in batches:
@@ -182,6 +168,7 @@ class _Comparison:
         open_runner: Callable[[], Runner],
         head: str,
         tolerance: Tolerance,
+        robust: RobustMasking | None,
     ):
         self._artefact = artefact
         self._head = head
@@ -194,6 +181,7 @@ class _Comparison:
         self._additivity_error = 0.0
         self._patch_agreements = []
         self._correlations = []
+        self._robust = None if robust is None else RobustComparison(robust)
 
     def add(self, images, expected) -> None:
         """Compares one batch with the model's outputs for it."""
@@ -225,11 +213,17 @@ class _Comparison:
             contrast_correlation_p5=_statistic(_percentile_5, correlations),
             milliseconds=_statistic(np.median, np.multiply(1e3, seconds)),
             tolerance=self._tolerance,
+            robust=None if self._robust is None else self._robust.result(),
             problem=self._problem,
         )
 
     def _compare(self, images, expected, class_ids) -> None:
         outputs = self._runner(images, class_ids)
+        if self._robust is not None:
+            self._robust.add(
+                outputs[f"{ROBUST_LOGITS}.patch_logits"],
+                outputs.pop(f"{ROBUST_LOGITS}.robust_logits"),
+            )
         evidence = np.take_along_axis(
             expected["patch_logits"], class_ids[:, None, None, :], axis=-1
         )

@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -32,7 +33,13 @@ def _exported() -> pathlib.Path:
     model.save(folder / "model.keras")
     _INFO.save(model, folder / "model.keras")
     export_model(
-        request(model, _INFO, precision="bfloat16", input_type="uint8"),
+        request(
+            model,
+            _INFO,
+            precision="bfloat16",
+            input_type="uint8",
+            robust_patch_size=(4, 8),
+        ),
         folder / "exported",
         ["saved_model", "litert"],
         real_images("glyphs", "validation[:3]", None, 3),
@@ -83,6 +90,9 @@ class VerifyTest(parameterized.TestCase):
         self.assertIn("files are as they were written", result.stdout)
         for name in ("saved_model/1", "model.tflite", "model_17x17.tflite"):
             self.assertIn(name, result.stdout)
+        found = re.findall("robust decisions of certify (.*)%", result.stdout)
+        self.assertLen(found, 3)
+        self.assertTrue(all(one.startswith("100.0%") for one in found))
 
     @parameterized.parameters(
         "labels.txt", "litert/model.tflite", "saved_model/1/saved_model.pb"

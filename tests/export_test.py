@@ -9,9 +9,9 @@ from absl.testing import absltest, parameterized
 from ai_edge_litert.interpreter import Interpreter
 
 import bagnet_tf
+from export.inference_graph import InferenceGraph
 from export.litert import LiteRTRunner, write_litert
 from export.saved_model import write_saved_model
-from export.signatures import InferenceGraph
 from tests.export_helpers import (
     CLASSES,
     SIZE,

@@ -16,7 +16,8 @@ from export.classifier_metadata import with_classifier_metadata
 from export.client.photos import evaluation_image, read_photo
 from export.mediapipe_file import MediaPipeRunner, write_mediapipe
 from export.report import format_table
-from export.verification import Tolerance, verify
+from export.tolerance import Tolerance
+from export.verification import verify
 from tests.export_helpers import (
     CLASSES,
     SIZE,

@@ -7,10 +7,10 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 import bagnet_tf
-from export.formats import ROUNDED
 from export.images import real_images
 from export.litert import LiteRTRunner
-from export.verification import EXACT, Tolerance, verify
+from export.tolerance import EXACT, ROUNDED, Tolerance
+from export.verification import verify
 from tests.export_helpers import CLASSES, batches, tiny_model, tiny_tflite
 
 

@@ -21,8 +21,8 @@ def parsed_size(text: str, flag: str = "patch_size") -> tuple[int, int]:
         s.isascii() and s.isdigit() and int(s) for s in sides
     ):
         raise ValueError(
-            f"{flag} must be pixels, SIDE or HEIGHTxWIDTH, separated by "
-            f"commas. Received: {flag}={text}"
+            f"{flag} must be pixels, SIDE or HEIGHTxWIDTH. "
+            f"Received: {flag}={text}"
         )
     return int(sides[0]), int(sides[1])
 

@@ -65,6 +65,9 @@ class Metadata:
         head: What the logits mean, `"softmax"` or `"sigmoid"`.
         metrics: Measured numbers, by name.
         formats: By name of the format, such as `"litert_int8"`.
+        robust_patch_size: (height, width) of the largest patch that the
+            signature `robust_logits` withstands, pixels of the model's input;
+            None if there is no such signature.
         files: By path, relative to the folder.
     """
 
@@ -79,6 +82,7 @@ class Metadata:
     head: str
     metrics: Mapping[str, object]
     formats: Mapping[str, FormatRecord]
+    robust_patch_size: tuple[int, int] | None
     files: Mapping[str, FileRecord]
 
     @property
@@ -247,6 +251,7 @@ def _parsed(content, folder) -> Metadata:
             )
             for name, record in content["formats"].items()
         },
+        robust_patch_size=_robust_patch_size(content),
         files={
             name: FileRecord(int(record["bytes"]), str(record["sha256"]))
             for name, record in content["files"].items()
@@ -260,6 +265,11 @@ def _parsed(content, folder) -> Metadata:
             f"not {stated}"
         )
     return metadata
+
+
+def _robust_patch_size(content) -> tuple[int, int] | None:
+    record = content.get("robust")
+    return None if record is None else _size(record["patch_size"])
 
 
 def _size(value) -> tuple[int, int]:
