@@ -1,0 +1,231 @@
+"""Do all commands speak with one voice: help, flags, mistakes, --json?"""
+
+import functools
+import importlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+
+from absl import flags
+from absl.testing import absltest, parameterized
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+_SCRIPTS = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"][
+    "scripts"
+]
+# By the name of the installed command, the module in a checkout.
+_MODULES = {
+    name.removeprefix("bagnet-"): re.sub(
+        r"^bagnet_tf\.(train|export)\.", r"\1.", entry.removesuffix(":run")
+    )
+    for name, entry in _SCRIPTS.items()
+}
+_SHARED = "bagnet_tf.commands.shared_flags"
+
+# What makes a command line whole; no file of these exists.
+_WHOLE = {
+    "train": ("--config=glyphs", "--workdir=run"),
+    "evaluate": ("--model=no.keras", "--dataset=glyphs"),
+    "explain": ("--model=imagenette", "--image=no.jpg", "--output=out"),
+    "analyze": (
+        *("logit-histogram", "--model=no.keras", "--dataset=glyphs"),
+        "--output=out",
+    ),
+    "certify": ("--model=no.keras", "--dataset=glyphs", "--patch_size=4"),
+    "convert": (
+        *("--weights=no.pth", "--architecture=bagnet9"),
+        "--output=new.weights.h5",
+    ),
+    "export": ("--model=no.keras", "--output=out"),
+    "verify-export": ("--model=imagenette", "--export=no"),
+    "client": ("--url=http://localhost:1", "--image=no.jpg", "--output=out"),
+    "explain-litert": (
+        *("--model=no.tflite", "--image=no.jpg", "--output=out.png"),
+    ),
+}
+_MISSING_FILE = _WHOLE | {"train": ("--config=no.py", "--workdir=run")}
+_WRONG_DATASET = {
+    "train": (*_WHOLE["train"], "--config.dataset=no_such_dataset"),
+    "evaluate": ("--model=imagenette", "--dataset=no_such_dataset"),
+    "analyze": (
+        *("logit-histogram", "--model=imagenette", "--output=out"),
+        "--dataset=no_such_dataset",
+    ),
+    "certify": (
+        *("--model=imagenette", "--patch_size=4"),
+        "--dataset=no_such_dataset",
+    ),
+    "export": (
+        *("--model=imagenette", "--output=out"),
+        "--verification_dataset=no_such_dataset",
+    ),
+}
+
+# One process imports TensorFlow once and forks for each command line: the
+# children have imported it, and nothing has run in it. JSON in and out.
+_RUNNER = """
+import importlib, json, os, sys, tempfile
+import tensorflow
+
+def run(module, script, arguments):
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = os.fork()
+        if child == 0:
+            with tempfile.TemporaryDirectory() as here:
+                os.chdir(here)
+                os.dup2(out.fileno(), 1)
+                os.dup2(err.fileno(), 2)
+                sys.argv = [script, *arguments]
+                status = 1
+                try:
+                    importlib.import_module(module).run()
+                except SystemExit as end:
+                    status = end.code
+                    if isinstance(status, str):
+                        print(status, file=sys.stderr)
+                        status = 1
+                except BaseException:
+                    import traceback
+                    traceback.print_exc()
+                left = sorted(os.listdir())
+                if left:
+                    print("left:", *left, file=sys.stderr)
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(status or 0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        printed = []
+        for file in (out, err):
+            file.seek(0)
+            printed.append(file.read().decode())
+        return status, *printed
+
+cases = json.load(sys.stdin)
+print("RESULTS" + json.dumps([run(*case) for case in cases]))
+"""
+_KINDS = {
+    "help": {name: ("--help",) for name in _MODULES},
+    "unknown_flag": {
+        name: (*flags, "--overwrit") for name, flags in _WHOLE.items()
+    },
+    "missing_flag": {name: () for name in _MODULES},
+    "missing_file": _MISSING_FILE,
+    "wrong_dataset": _WRONG_DATASET,
+}
+
+
+@functools.cache
+def _results():
+    """(status, stdout, stderr) of each kind of command line, and command."""
+    keys = [(kind, name) for kind in _KINDS for name in _KINDS[kind]]
+    cases = [
+        (_MODULES[name], f"/bin/bagnet-{name}", _KINDS[kind][name])
+        for kind, name in keys
+    ]
+    with tempfile.TemporaryDirectory() as here:
+        done = subprocess.run(
+            [sys.executable, "-c", _RUNNER],
+            input=json.dumps(cases),
+            capture_output=True,
+            text=True,
+            cwd=here,
+            # TensorFlow's own lines: `entry_test` has them held back.
+            env={
+                **os.environ,
+                "PYTHONPATH": str(_ROOT),
+                "TF_CPP_MIN_LOG_LEVEL": "3",
+                "CUDA_VISIBLE_DEVICES": "-1",
+            },
+        )
+    _, found, text = done.stdout.partition("RESULTS")
+    if not found:
+        raise RuntimeError(done.stderr)
+    return dict(zip(keys, json.loads(text), strict=True))
+
+
+def _flags_of(module):
+    """The flags of a command, by name."""
+    module = importlib.import_module(module)
+    if hasattr(module, "_FLAGS"):
+        return {name: module._FLAGS[name] for name in module._FLAGS}
+    own = flags.FLAGS.get_key_flags_for_module(module.__name__)
+    return {flag.name: flag for flag in own}
+
+
+def _shared():
+    """Help texts and defaults of the shared flags, by the flag's name."""
+    module, found = importlib.import_module(_SHARED), {}
+    for name, function in vars(module).items():
+        if getattr(function, "__module__", "") == _SHARED:
+            values = flags.FlagValues()
+            function(values)
+            [flag] = [values[n] for n in values]
+            found.setdefault(flag.name, {})[flag.help] = name
+    return found
+
+
+class CommandsTest(parameterized.TestCase):
+    @parameterized.parameters(*_MODULES)
+    def test_help_shows_examples_and_own_flags(self, name):
+        status, printed, said = _results()["help", name]
+        self.assertEqual((status, said), (0, ""))
+        purpose, _, examples = printed.partition("\n\nExamples:\n")
+        self.assertLen(purpose.splitlines(), 1)
+        self.assertStartsWith(examples, f"    bagnet-{name} ")
+        self.assertNotIn("python -m", printed)
+        self.assertIn("Exit status: 0", " ".join(printed.split()))
+        listed = re.findall(r"^  --(?:\[no\])?(\w+):", printed, re.M)
+        self.assertCountEqual(listed, _flags_of(_MODULES[name]))
+
+    @parameterized.parameters(*_MODULES)
+    def test_reports_numbers_for_programs(self, name):
+        self.assertIn("json", _flags_of(_MODULES[name]))
+
+    @parameterized.parameters(*_MODULES)
+    def test_shared_flags_are_the_same(self, name):
+        shared = _shared()
+        # A different thing of the same name, as each says.
+        others = {
+            ("analyze", "classes"),  # Of some experiments.
+            ("convert", "classes"),  # The width of the classifier, as in Keras.
+            ("convert", "output"),
+            ("explain-litert", "image"),  # One.
+            ("explain-litert", "model"),  # A .tflite file.
+            ("explain-litert", "output"),
+        }
+        for flag in _flags_of(_MODULES[name]).values():
+            if flag.name in shared and (name, flag.name) not in others:
+                self.assertIn(flag.help, shared[flag.name], flag.name)
+
+    @parameterized.parameters(
+        (kind, name)
+        for kind, names in _KINDS.items()
+        if kind != "help"
+        for name in names
+    )
+    def test_a_mistake_is_one_line_and_status_2(self, kind, name):
+        status, printed, said = _results()[kind, name]
+        self.assertEqual((status, printed), (2, ""), said)
+        lines = [
+            line
+            for line in said.splitlines()
+            if not line.startswith("INFO: ")  # LiteRT's own.
+        ]
+        self.assertLen(lines, 1, said)
+        self.assertStartsWith(lines[0], f"{name}: ")
+
+    @parameterized.parameters(
+        *(n for n in _MODULES if n not in ("train", "verify-export"))
+    )
+    def test_an_unknown_flag_suggests_a_close_one(self, name):
+        _, _, said = _results()["unknown_flag", name]
+        self.assertIn("Did you mean: overwrite", said)
+
+
+if __name__ == "__main__":
+    absltest.main()
