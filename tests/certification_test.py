@@ -100,6 +100,19 @@ class ReferenceTest(parameterized.TestCase):
         proven = is_certified(logits, label, found.window, **settings)
         self.assertEqual(found.certified[index], proven)
 
+    @parameterized.named_parameters(
+        *(d for d in DEFENSES if d[1]["defense"] == "masking")
+    )
+    def test_of_many_classes_few_matter(self, settings):
+        # Few enough to be picked one by one, and some that come close.
+        logits, labels = grids(10, (5, 6), classes=70, images=16)
+        rivals = (labels + 1) % 70
+        place = np.arange(len(labels))
+        logits[place, :, :, rivals] += np.linspace(0, 3, 16)[:, None, None]
+        found = certify(logits, labels, 2, _GEOMETRY, **settings)
+        for index, label in enumerate(labels):
+            self._check(found, index, logits[index], label, settings)
+
     @parameterized.named_parameters(*DEFENSES)
     def test_without_labels_the_decision_is_certified(self, settings):
         logits, labels = grids(7, (5, 6))

@@ -15,7 +15,7 @@ from bagnet_tf.certification.double_masking import (
 from bagnet_tf.certification.features import features_of
 from bagnet_tf.certification.masking import (
     certified_by_masking,
-    masked_scores,
+    masked_decisions,
 )
 from bagnet_tf.certification.rounding import TOLERANCE, margin_of
 from bagnet_tf.certification.windows import (
@@ -103,13 +103,15 @@ def certify(
     at_once = images_at_once(patch_logits.shape[1:])
     for first in range(0, len(patch_logits), at_once):
         part = slice(first, first + at_once)
-        found = _certified(
-            tf.constant(patch_logits[part], tf.float32),
-            None if labels is None else tf.constant(labels[part], tf.int64),
-            window,
-            defense,
-        )
-        parts.append([array.numpy() for array in found])
+        # A GPU may round what it multiplies (TF32) by more than the margin.
+        with tf.device("CPU"):
+            found = _certified(
+                tf.constant(patch_logits[part], tf.float32),
+                None if labels is None else tf.constant(labels[part], tf.int64),
+                window,
+                defense,
+            )
+        parts.append([np.asarray(array) for array in found])
     predictions, certified, alerts = map(
         np.concatenate, zip(*parts, strict=True)
     )
@@ -159,21 +161,14 @@ def _of_features(patch_logits, labels, window, defense) -> tuple:
         labels = decisions if labels is None else labels
         margin = tf.fill(labels.shape, TOLERANCE * cells * features.high)
         return decisions, certified_by_bounds(features, labels, window, margin)
-    sums = box_sums(features.values, window)
-    scores = masked_scores(totals, sums, defense.threshold, margin_of(totals))
-    decisions = tf.argmax(scores, axis=-1)
-    labels = decisions if labels is None else labels
+    decisions = masked_decisions(
+        features.values, totals.numpy(), window, defense.threshold
+    )
+    labels = decisions if labels is None else labels.numpy()
     if features.possible is not features.values:
         totals = tf.reduce_sum(features.possible, axis=(1, 2))
-        sums = box_sums(features.possible, window)
     certified = certified_by_masking(
-        features,
-        totals,
-        sums,
-        labels,
-        window,
-        defense.threshold,
-        margin_of(totals),
+        features, totals.numpy(), labels, window, defense.threshold
     )
     return decisions, certified
 

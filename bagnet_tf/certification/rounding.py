@@ -30,6 +30,16 @@ def of_class(values: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     return tf.gather(values, labels, axis=-1, batch_dims=1)
 
 
+def without_class(totals: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Totals of which the label's is -inf, so that it is never the largest.
+
+    Args:
+        totals: Sums over the grid, (batch, classes).
+        labels: Int (batch,).
+    """
+    return totals + tf.one_hot(labels, totals.shape[-1], float("-inf"), 0.0)
+
+
 def others_largest(
     totals: tf.Tensor, sums: tf.Tensor, labels: tf.Tensor
 ) -> tf.Tensor:
@@ -43,6 +53,6 @@ def others_largest(
     Returns:
         (batch, window rows, window cols); -inf where there is no other class.
     """
-    own = tf.one_hot(labels, totals.shape[-1], float("-inf"), 0.0)
     # Marked before they are spread over the windows: one pass of memory less.
-    return tf.reduce_max((totals + own)[:, None, None] - sums, axis=-1)
+    others = without_class(totals, labels)
+    return tf.reduce_max(others[:, None, None] - sums, axis=-1)

@@ -106,6 +106,20 @@ def box_sums(values: tf.Tensor, window: tuple[int, int]) -> tf.Tensor:
     return means * float(height * width)
 
 
+def side_by_side(values: tf.Tensor, window: tuple[int, int]) -> tf.Tensor:
+    """The sums over windows that do not overlap: few, and so quickly found.
+
+    Args:
+        values: Float32 (batch, rows, cols, classes).
+        window: (rows, cols) of the window.
+
+    Returns:
+        Float32 (batch, rows // window rows, cols // window cols, classes).
+    """
+    means = tf.nn.avg_pool2d(values, window, window, "VALID")
+    return means * float(window[0] * window[1])
+
+
 def largest_outside(
     maps: tf.Tensor, window: tuple[int, int], overlapping: bool = False
 ) -> tf.Tensor:
@@ -170,4 +184,4 @@ def _shared_cells(cells: int, side: int) -> np.ndarray:
 
 def images_at_once(shape: tf.TensorShape) -> int:
     """How many images of patch logits (rows, cols, classes) bound memory."""
-    return max(_MOST_VALUES // 4 // int(np.prod(shape)), 1)
+    return max(_MOST_VALUES // 2 // int(np.prod(shape)), 1)
