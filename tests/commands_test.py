@@ -226,6 +226,15 @@ class CommandsTest(parameterized.TestCase):
         _, _, said = _results()["unknown_flag", name]
         self.assertIn("Did you mean: overwrite", said)
 
+    def test_the_documentation_names_all_commands_and_true_flags(self):
+        text = (_ROOT / "docs/commands.md").read_text()
+        for name, module in _MODULES.items():
+            self.assertIn(f"| `bagnet-{name}` | `python -m {module}` |", text)
+        known = {"help", "verbosity"}.union(*map(_flags_of, _MODULES.values()))
+        named = set(re.findall(r"--(\w+)", text))
+        self.assertContainsSubset(named, known)
+        self.assertContainsSubset(_shared(), named)
+
 
 if __name__ == "__main__":
     absltest.main()

@@ -29,6 +29,13 @@ def main(*names):
         raise TypeError("a bug")
     if MODEL.value == "interrupt":
         raise KeyboardInterrupt
+    if MODEL.value == "wait":
+        import time
+        print("ready", flush=True)
+        time.sleep(60)
+    if MODEL.value == "lines":
+        for number in range(100_000):
+            print(number)
     if MODEL.value == "tensorflow":
         import tensorflow as tf
         from absl import logging
@@ -45,14 +52,23 @@ run_command(main, "probe", OWN, positional=POSITIONAL, uses_tensorflow=TF)
 '''
 
 
-def _run(*arguments, positional=(), uses_tensorflow=False):
+def _start(*arguments, positional=(), uses_tensorflow=False):
     source = _COMMAND.replace("POSITIONAL", repr(positional))
     source = source.replace("TF)", f"{uses_tensorflow})")
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-c", source, *arguments],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(_ROOT)},
+    )
+
+
+def _run(*arguments, **options):
+    process = _start(*arguments, **options)
+    stdout, stderr = process.communicate()
+    return subprocess.CompletedProcess(
+        arguments, process.returncode, stdout, stderr
     )
 
 
@@ -96,6 +112,23 @@ class RunCommandTest(parameterized.TestCase):
         result = _run("--model=interrupt")
         self.assertEqual(result.returncode, 130)
         self.assertEqual(result.stderr, "probe: interrupted\n")
+
+    def test_sigterm_ends_it_as_ctrl_c_does(self):
+        process = _start("--model=wait")
+        self.assertEqual(process.stdout.readline(), "ready\n")
+        process.terminate()
+        _, said = process.communicate(timeout=30)
+        self.assertEqual(
+            (process.returncode, said), (130, "probe: interrupted\n")
+        )
+
+    @parameterized.parameters("--model=lines", "--help")
+    def test_a_reader_that_goes_is_no_mistake(self, argument):
+        process = _start(argument)
+        process.stdout.close()
+        said = process.stderr.read()
+        process.stderr.close()
+        self.assertEqual((process.wait(30), said), (141, ""))
 
     def test_positional_arguments_reach_main(self):
         result = _run("hits", "--model=good", positional=("experiment",))

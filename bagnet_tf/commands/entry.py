@@ -69,6 +69,8 @@ def run_command(
             _check_positional(arguments[1:], positional)
         except SystemExit:  # --help, which absl ends with status 1.
             sys.exit(_delivered(0))
+        except BrokenPipeError:  # Of the reader of --help.
+            sys.exit(_reader_gone())
         except (flags.Error, ValueError, OSError) as error:
             sys.exit(_report(name, error))
         except AttributeError as error:  # An unknown --config.KEY, wrapped.
