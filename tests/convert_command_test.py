@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import pathlib
 import subprocess
 import sys
@@ -64,6 +65,16 @@ class ConvertTest(parameterized.TestCase):
         model.load_weights(self.output)
         for old, new in zip(self.model.weights, model.weights, strict=True):
             np.testing.assert_array_equal(old.numpy(), new.numpy())
+
+    def test_json(self):
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            content = json.loads(self._run("--json"))
+        self.assertLen(said.getvalue().splitlines(), 1)
+        sizes = [weight.numpy().size for weight in self.model.weights]
+        self.assertEqual(content["num_weights"], len(sizes))
+        self.assertEqual(content["num_parameters"], sum(sizes))
+        self.assertEqual(content["output"], str(self.output))
+        self.assertEqual(content["classes"], _SMALL["classes"])
 
     def test_existing_output(self):
         self.output.parent.mkdir()

@@ -1,5 +1,7 @@
 """The explain command: what it writes, and that mistakes write nothing."""
 
+import contextlib
+import io
 import json
 import pathlib
 import subprocess
@@ -43,6 +45,29 @@ class ResultTest(ExplainCommandTestCase):
             str(self.output / "other.json"),
         ):
             self.assertIn(part, line)
+
+    def test_json_is_what_the_files_say_and_where_they_are(self):
+        other = self.save("other.jpg", noise(60, 90))
+        images = f"{self.photo},{other}"
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            printed = self.run_command(
+                "--json", "--contact_sheet", image=images
+            )
+        self.assertLen(said.getvalue().splitlines(), 3)
+        expected = [
+            self.numbers(stem)
+            | {
+                "files": {
+                    "png": str(self.output / f"{stem}.png"),
+                    "numbers": str(self.output / f"{stem}.json"),
+                }
+            }
+            for stem in ("photo", "other")
+        ]
+        sheet = {"sheet_png": str(self.output / "contact-sheet.png")}
+        self.assertEqual(
+            json.loads(printed), {"images": expected, "files": sheet}
+        )
 
     def test_images_of_the_same_name_get_different_files(self):
         second = self.save("folder/photo.jpg", noise(60, 60))
