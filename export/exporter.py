@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from absl import logging
 
 from bagnet_tf.geometry import geometry_of
+from bagnet_tf.tensorflow_files import file_errors_named
 
-from .formats import KITS, Artefact, artefacts, check_formats
+from .formats import KITS, Artefact, artefacts, check_channels, check_formats
 from .metadata import describe, write_labels
 from .metadata_file import METADATA_FILE, write_metadata
 from .request import Images, Request
@@ -106,6 +107,7 @@ def export_model(
         request.calibration is not None,
         request.robust is not None,
     )
+    check_channels(formats, request.model.input_shape[-1])
     check_output(output, overwrite)
     wanted = artefacts(formats, request.info.image_size, further_sizes)
     for artefact in wanted:  # Refuses images smaller than a patch.
@@ -114,9 +116,10 @@ def export_model(
     with _temporary_sibling(pathlib.Path(output)) as folder:
         for artefact in wanted:
             logging.info("Writing %s.", artefact.path)
-            artefact.format.write(
-                request.at_size(artefact.image_size), folder / artefact.path
-            )
+            with file_errors_named(artefact.path):
+                artefact.format.write(
+                    request.at_size(artefact.image_size), folder / artefact.path
+                )
         logging.info("Verifying.")
         result = verify_export(request, folder, wanted, images)
         if result.passed:
@@ -167,11 +170,12 @@ def _complete(request, folder, formats, wanted, images, result) -> None:
     """Adds what is made of verified files: labels, kits, metadata."""
     write_labels(request.info.labels, folder)
     metadata = describe(request, wanted, result.verifications)
-    kits = [KITS[name] for name in formats if name in KITS]
+    kits = {name: KITS[name] for name in formats if name in KITS}
     if kits:
         first = next(iter(images(request.info.image_size)))[:_KIT_IMAGES]
-        for kit in kits:
-            kit.write(folder, metadata, first)
+        for name, kit in kits.items():
+            with file_errors_named(name):
+                kit.write(folder, metadata, first)
     write_metadata(metadata, folder)
 
 
@@ -193,7 +197,11 @@ def _put_in_place(folder: pathlib.Path, output: pathlib.Path) -> None:
         return
     replaced = folder.with_name(folder.name + "-replaced")
     output.rename(replaced)
-    folder.rename(output)
+    try:
+        folder.rename(output)
+    except OSError:  # What was there stays there.
+        replaced.rename(output)
+        raise
     shutil.rmtree(replaced)
 
 

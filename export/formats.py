@@ -13,11 +13,12 @@ from .litert import (
     write_litert_fp16,
     write_litert_int8,
 )
-from .mediapipe_file import MediaPipeRunner, write_mediapipe
+from .mediapipe_file import RGB_CHANNELS, MediaPipeRunner, write_mediapipe
 from .onnx_file import OnnxRunner, require_onnx, write_onnx
 from .request import Request
 from .saved_model import SavedModelRunner, write_saved_model
 from .serving.kit import check_serving_packages, write_serving_kit
+from .signatures import PHOTO_CHANNELS
 from .tolerance import EXACT, ROUNDED, Tolerance
 from .verification import Runner
 from .versions import SAVED_MODEL
@@ -40,6 +41,7 @@ class Format:
         typed_input: Whether `Request.input_type` says what it takes.
         calibrated: Whether it needs `Request.calibration`.
         robust: Whether it has a signature of robust logits, if asked for.
+        channels: Of the images that it may take; empty for any.
         check: Called before any work; raises ValueError if a package that it
             needs is not installed, or OSError if it cannot be downloaded.
     """
@@ -52,6 +54,7 @@ class Format:
     typed_input: bool = False
     calibrated: bool = False
     robust: bool = False
+    channels: Sequence[int] = ()
     check: Callable[[], None] = lambda: None
 
 
@@ -64,12 +67,14 @@ class Kit:
         write: Called with the export's folder, what will be its metadata
             (without the hashes of files), and a few real images, uint8
             (batch, height, width, channels).
+        channels: Of the images that it may take; empty for any.
         check: Called before any work; raises ValueError if a package that it
             needs is not installed, or OSError if it cannot be downloaded.
     """
 
     needs: Sequence[str]
     write: Callable[[pathlib.Path, Mapping, np.ndarray], None]
+    channels: Sequence[int] = ()
     check: Callable[[], None] = lambda: None
 
 
@@ -142,6 +147,7 @@ FORMATS: Mapping[str, Format] = {
         lambda request: Tolerance(probabilities=1e-4),
         fixed_size=True,
         typed_input=True,
+        channels=RGB_CHANNELS,
     ),
     "onnx": Format(
         "onnx/model.onnx", write_onnx, OnnxRunner, check=require_onnx
@@ -149,8 +155,10 @@ FORMATS: Mapping[str, Format] = {
 }
 
 KITS: Mapping[str, Kit] = {
-    "serving": Kit(("saved_model",), write_serving_kit, check_serving_packages),
-    "web": Kit(LITERT_FORMATS, write_web_kit, fetch_litert_js),
+    "serving": Kit(
+        ("saved_model",), write_serving_kit, check=check_serving_packages
+    ),
+    "web": Kit(LITERT_FORMATS, write_web_kit, PHOTO_CHANNELS, fetch_litert_js),
 }
 
 
@@ -206,6 +214,26 @@ def check_formats(
             raise ValueError(
                 f"{argument} must be left out without {what}: one of "
                 f"{', '.join(fitting)}. Received: formats={','.join(names)}"
+            )
+
+
+def check_channels(names: Sequence[str], channels: int) -> None:
+    """Refuses formats that cannot take a model's images, before any work.
+
+    Args:
+        names: Keys of `FORMATS` and `KITS`.
+        channels: Of the model's input.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    for name in names:
+        accepted = (KITS.get(name) or FORMATS[name]).channels
+        if accepted and channels not in accepted:
+            raise ValueError(
+                f"formats must be without {name}, which takes images of "
+                f"{' or '.join(map(str, accepted))} channels, for this model. "
+                f"Received: formats={','.join(names)}, {channels} channels"
             )
 
 

@@ -18,7 +18,7 @@ from .conversion import converted
 from .request import Request
 from .signatures import SERVING_DEFAULT
 
-_RGB_CHANNELS = 3
+RGB_CHANNELS = (3,)
 
 
 def write_mediapipe(request: Request, path: pathlib.Path) -> None:
@@ -34,10 +34,10 @@ def write_mediapipe(request: Request, path: pathlib.Path) -> None:
     """
     graph, size = request.graph, request.info.image_size
     channels = graph.image_spec.shape[-1]
-    if channels != _RGB_CHANNELS:
+    if channels not in RGB_CHANNELS:
         raise ValueError(
-            f"MediaPipe gives a classifier RGB images, {_RGB_CHANNELS} "
-            "channels: formats must be without mediapipe for this model. "
+            "MediaPipe gives a classifier RGB images, 3 channels: formats "
+            "must be without mediapipe for this model. "
             f"Received: model={request.model.name!r} of {channels} channels"
         )
     spec = tf.TensorSpec((1, *size, channels), request.input_type, name="image")

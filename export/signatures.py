@@ -100,9 +100,9 @@ def saved_model_signatures(
         robust: What robust logits are; None if there shall be none.
 
     Returns:
-        Concrete functions by signature name. `image` is float32
-        (batch, height, width, channels), RGB 0-255 or what else the model
-        takes, of any size where it takes any:
+        Concrete functions by signature name, all for at least one image.
+        `image` is float32 (batch, height, width, channels), RGB 0-255 or what
+        else the model takes, of any size where it takes any:
 
         - `serving_default`: `image` -> `logits`, `probabilities`, both
           (batch, classes).
@@ -122,23 +122,23 @@ def saved_model_signatures(
     """
     image = graph.image_spec
     signatures = {
-        SERVING_DEFAULT: trace(
+        SERVING_DEFAULT: _trace_batch(
             lambda image: _without(graph.predict(image), "patch_logits"), image
         ),
-        PATCH_LOGITS: trace(graph.predict, image),
-        CLASS_EVIDENCE: trace(
+        PATCH_LOGITS: _trace_batch(graph.predict, image),
+        CLASS_EVIDENCE: _trace_batch(
             graph.class_evidence,
             image,
             tf.TensorSpec((None, None), tf.int32, name="class_ids"),
         ),
     }
     if image.shape[-1] in PHOTO_CHANNELS:
-        signatures[IMAGE_BYTES] = trace(
+        signatures[IMAGE_BYTES] = _trace_batch(
             _bytes_predictor(graph, image_size),
             tf.TensorSpec((None,), tf.string, name="image_bytes"),
         )
     if robust is not None:
-        signatures[ROBUST_LOGITS] = trace(
+        signatures[ROBUST_LOGITS] = _trace_batch(
             _robust_predictor(graph, robust), image
         )
     return signatures
@@ -186,6 +186,24 @@ def litert_signatures(
             _robust_predictor(graph, robust), image
         )
     return signatures
+
+
+def _trace_batch(function, *specs):
+    """What `function` is where the first input may come without an image.
+
+    Convolutions then fail, and do not say why.
+    """
+
+    def of_some(first, *others):
+        # Nothing in a graph orders the check before the rest but this.
+        check = tf.debugging.Assert(
+            tf.shape(first)[0] > 0,
+            [f"{specs[0].name} must be at least one. Received: none"],
+        )
+        with tf.control_dependencies([check]):
+            return function(tf.identity(first), *others)
+
+    return trace(of_some, *specs)
 
 
 def _without(outputs: dict, name: str) -> dict:

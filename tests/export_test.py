@@ -108,6 +108,22 @@ class SavedModelTest(parameterized.TestCase):
         outputs = self._run("image_bytes", image_bytes=tf.constant(encoded))
         self.assertEqual(outputs["image"].shape, (2, *SIZE, 3))
 
+    @parameterized.parameters(
+        "serving_default", "patch_logits", "class_evidence", "image_bytes"
+    )
+    def test_no_images(self, signature):
+        run = self.loaded.signatures[signature]
+        inputs = {
+            "image": tf.zeros((0, *SIZE, 3)),
+            "image_bytes": tf.zeros(0, tf.string),
+            "class_ids": tf.zeros((0, 2), tf.int32),
+        }
+        taken = run.structured_input_signature[1]
+        with self.assertRaisesRegex(
+            tf.errors.InvalidArgumentError, "must be at least one. Received"
+        ):
+            run(**{name: inputs[name] for name in taken})
+
     def test_logits_are_the_mean_of_patch_logits(self):
         image = tf.constant(self.images, tf.float32)
         outputs = self._run("patch_logits", image=image)

@@ -1,19 +1,22 @@
 """An export is whole, and equal to the model, or it is not there."""
 
 import dataclasses
+import errno
 import hashlib
 import json
+import os
 import pathlib
 from unittest import mock
 
 import numpy as np
+import tensorflow as tf
 from absl.testing import absltest, parameterized
 from ai_edge_litert.interpreter import Interpreter
 
 from bagnet_tf.model_info import ModelInfo
 from export import exporter
 from export.exporter import export_model
-from export.formats import FORMATS, check_formats
+from export.formats import FORMATS, KITS, check_formats
 from export.report import format_table
 from tests.export_helpers import (
     CLASSES,
@@ -173,6 +176,63 @@ class ExportModelTest(TemporaryFolderTest):
         self.assertTrue(self._export(tiny_tflite(), overwrite=True).passed)
         self.assertEqual(self.names(), ["exported"])
         self.assertFalse((self.output / "stale").exists())
+
+    def test_a_folder_that_cannot_be_renamed_keeps_what_was_there(self):
+        self._export(tiny_tflite())
+        before = (self.output / "metadata.json").read_bytes()
+        rename = pathlib.Path.rename
+
+        def fails_once(path, target):
+            if ".tmp-" in path.name and path.name[-1].isdecimal():
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return rename(path, target)
+
+        with mock.patch.object(pathlib.Path, "rename", fails_once):
+            with self.assertRaisesRegex(OSError, "No space left"):
+                self._export(tiny_tflite(), overwrite=True)
+        self.assertEqual(self.names(), ["exported"])
+        self.assertEqual((self.output / "metadata.json").read_bytes(), before)
+
+    @parameterized.parameters(
+        "write_labels", "describe", "write_metadata", "verify"
+    )
+    def test_a_disk_that_is_full_later_leaves_nothing(self, function):
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with mock.patch.object(exporter, function, side_effect=full):
+            with self.assertRaisesRegex(OSError, "No space left"):
+                self._export(tiny_tflite())
+        self.assertEqual(self.names(), [])
+
+    def test_a_kit_on_a_full_disk_leaves_nothing(self):
+        def write(folder, metadata, images):
+            raise tf.errors.ResourceExhaustedError(
+                None, None, "warmup; No space left on device"
+            )
+
+        kit = dataclasses.replace(KITS["web"], write=write, check=lambda: None)
+        with mock.patch.dict(KITS, {"web": kit}), writes_instead(tiny_tflite()):
+            with self.assertRaisesRegex(OSError, "web .*No space left"):
+                export_model(
+                    request(info=_INFO), self.output, ["litert", "web"], batches
+                )
+        self.assertEqual(self.names(), [])
+
+    @parameterized.parameters(("web", 4), ("web", 2), ("mediapipe", 1))
+    def test_channels_are_refused_before_any_work(self, name, channels):
+        model = tiny_model(input_shape=(None, None, channels))
+        kind = dataclasses.replace(FORMATS["litert"], write=mock.Mock())
+        kit = dataclasses.replace(KITS["web"], check=lambda: None)
+        with (
+            mock.patch.dict(FORMATS, {"litert": kind}),
+            mock.patch.dict(KITS, {"web": kit}),
+        ):
+            with self.assertRaisesRegex(
+                ValueError, f"be without {name}.*{channels} channels$"
+            ):
+                export_model(
+                    request(model), self.output, ["litert", name], batches
+                )
+        kind.write.assert_not_called()
 
     def test_overwrite_spares_what_is_no_export(self):
         self.output.mkdir()
