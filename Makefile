@@ -6,15 +6,23 @@ DATA_DIR ?=
 CHROMIUM ?= /usr/bin/chromium
 BIN := .venv/bin
 
-.PHONY: demo test test-web lint lock clean
+.PHONY: demo docs stress test test-web lint lock clean
 
 demo: .venv/installed
 	$(BIN)/python benchmarks/demo.py --dataset=$(DATASET) \
 		$(if $(DATA_DIR),--data_dir=$(DATA_DIR))
 
+# The documentation's site, from docs/: .build/site/index.html.
+docs: .venv/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
 test: .venv/installed
 	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile \
 		--no-loadscope-reorder
+
+# Damaged files and killed commands: .build/stress.json has the counts.
+stress: .venv/installed
+	$(BIN)/python -m tests.stress.main
 
 # The page of `--formats=web`, in a browser without a screen.
 test-web: .venv/installed tests/web/node_modules/.package-lock.json

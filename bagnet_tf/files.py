@@ -19,8 +19,12 @@ def write_text(path: pathlib.Path, text: str) -> None:
         text: What it shall hold.
     """
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError:  # Such as a full disk, which the rest may not fill.
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_json(path: pathlib.Path, content: Mapping) -> None:

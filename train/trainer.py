@@ -16,6 +16,7 @@ from absl import logging
 
 from bagnet_tf.datasets import image_source
 from bagnet_tf.datasets.batches import corrupt_images_named
+from bagnet_tf.tensorflow_files import file_errors_named
 
 from .class_weights import weights_of_classes
 from .config_checks import check_config
@@ -155,8 +156,9 @@ class _Run:
             str(files.checkpoints),
             max_to_keep=2,
         )
-        if self._checkpoints.restore_or_initialize():
-            logging.info("Resuming at step %d", self.step)
+        with file_errors_named("the last checkpoint of workdir"):
+            if self._checkpoints.restore_or_initialize():
+                logging.info("Resuming at step %d", self.step)
         if self._is_chief:
             self._record = RunRecord(
                 config, files, source, self._model, self.epoch
@@ -175,7 +177,8 @@ class _Run:
     def checkpoint(self):
         """Saves everything that resuming needs."""
         if self._is_chief:
-            self._checkpoints.save(checkpoint_number=self.step)
+            with file_errors_named("a checkpoint of workdir"):
+                self._checkpoints.save(checkpoint_number=self.step)
 
     def train_epoch(self, stopped, profiler) -> bool:
         """Trains to the end of the epoch, or until `stopped`."""

@@ -203,10 +203,5 @@ TARGETS = {
     "model.json": Target(_model_json, _read_model_json, 25),
     "metadata.json": Target(_metadata, _read_metadata, 90),
     "tflite": Target(_export_folder, _read_tflite, 20),
-}
-
-# Not among them: the interpreter's own robustness is not ours, and a hash that
-# was made good is no accident. Tried all the same; docs/reliability.md tells.
-BEYOND = {
     "tflite_rehashed": Target(_export_folder, _read_rehashed_tflite, 20),
 }

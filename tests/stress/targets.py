@@ -26,10 +26,7 @@ def _registered() -> dict[str, Target]:
     from tests.stress import image_targets, model_targets, record_targets
 
     return (
-        image_targets.TARGETS
-        | model_targets.TARGETS
-        | model_targets.BEYOND
-        | record_targets.TARGETS
+        image_targets.TARGETS | model_targets.TARGETS | record_targets.TARGETS
     )
 
 

@@ -1,0 +1,166 @@
+"""A disk that is full, or a folder that cannot be written: one line.
+
+RLIMIT_FSIZE lets the kernel refuse what a process writes beyond some bytes of
+a file, without root and whatever the disk is: it is EFBIG where a full disk
+says ENOSPC, at the same calls. Where a tiny tmpfs can be mounted, that is the
+full disk itself.
+"""
+
+import contextlib
+import hashlib
+import os
+import pathlib
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+from absl.testing import absltest, parameterized
+from PIL import Image
+
+from bagnet_tf.datasets import image_source
+from bagnet_tf.model_info import ModelInfo
+from tests.small_models import tiny_model
+
+_ROOT = pathlib.Path(__file__).resolve().parents[1]
+_MOST_BYTES = 2_000  # Of a file that is written.
+
+
+def _limit_files():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # An error, not the end.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST_BYTES, _MOST_BYTES))
+
+
+def _all_files(folder):
+    return {
+        path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+class FullDiskTest(parameterized.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = pathlib.Path(
+            cls.enterClassContext(tempfile.TemporaryDirectory())
+        )
+        cls.model = cls.folder / "model.keras"
+        model = tiny_model(classes=10)
+        model.save(cls.model)
+        labels = image_source("glyphs").labels
+        ModelInfo((64, 64), labels).save(model, cls.model)
+        noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+        Image.fromarray(noise).save(cls.folder / "photo.png")
+
+    def setUp(self):
+        super().setUp()
+        self.here = pathlib.Path(
+            self.enterContext(tempfile.TemporaryDirectory())
+        )
+
+    def _command(self, name, output):
+        model, data = f"--model={self.model}", "--dataset=glyphs"
+        training = {
+            **{"train_split": "train[:16]", "holdout_split": "train[16:24]"},
+            **{"eval_split": "validation[:8]", "width": "0.05"},
+            **{"batch_size": "8", "epochs": "1", "warmup_epochs": "0"},
+        }
+        return {
+            "train": [
+                *("train.main", "--config=glyphs", f"--workdir={output}"),
+                *(f"--config.{key}={value}" for key, value in training.items()),
+            ],
+            "explain": [
+                *("bagnet_tf.commands.explain", model, f"--output={output}"),
+                f"--image={self.folder / 'photo.png'}",
+            ],
+            "analyze": [
+                *("bagnet_tf.commands.analyze", "logit-histogram", model, data),
+                *(f"--output={output}", "--num_images=8"),
+            ],
+            "certify": [
+                *("bagnet_tf.commands.certify", model, data, "--patch_size=4"),
+                *(f"--output={output}/certify.json", "--split=validation[:8]"),
+            ],
+            "evaluate": [
+                *("train.evaluate", model, data, "--split=validation[:8]"),
+                f"--store_patch_logits={output}/stored",
+            ],
+            "export": [
+                *("export.main", model, f"--output={output}/exported"),
+                *("--formats=litert", "--num_verification_images=2"),
+                "--verification_split=validation[:2]",
+            ],
+        }[name]
+
+    def _fails_in_one_line(self, name, output, limit=None):
+        run = subprocess.run(
+            [sys.executable, "-m", *self._command(name, output)],
+            cwd=_ROOT,
+            env={**os.environ, "PYTHONPATH": str(_ROOT)},
+            capture_output=True,
+            text=True,
+            preexec_fn=limit,
+        )
+        self.assertEqual(run.returncode, 2, run.stderr)
+        self.assertNotIn("Traceback", run.stderr)
+        last = run.stderr.strip().splitlines()[-1]
+        self.assertStartsWith(last, f"{name}: ")
+        return last
+
+    @parameterized.parameters("explain", "evaluate", "export")
+    def test_full(self, name):
+        (self.here / "old.txt").write_text("an older result")
+        before = _all_files(self.here)
+        last = self._fails_in_one_line(name, self.here, _limit_files)
+        self.assertIn("File too large", last)
+        self.assertEqual(_all_files(self.here), before)
+
+    @parameterized.parameters(("analyze",))
+    def test_full_and_later_not(self, name):
+        """What is left is not a result, and the same command goes on."""
+        self._fails_in_one_line(name, self.here / "out", _limit_files)
+        left = _all_files(self.here / "out")
+        self.assertEmpty([p for p in left if "partial" not in p.name])
+        subprocess.run(
+            [sys.executable, "-m", *self._command(name, self.here / "out")],
+            cwd=_ROOT,
+            check=True,
+            capture_output=True,
+        )
+        self.assertIn("logit-histogram.json", os.listdir(self.here / "out"))
+
+    @parameterized.parameters("explain", "evaluate", "certify", "train")
+    def test_below_a_file(self, name):
+        """A folder that nobody can write to, root included."""
+        file = self.here / "file"
+        file.write_text("no folder")
+        self._fails_in_one_line(name, file / "output")
+        self.assertEqual(file.read_text(), "no folder")
+
+
+class TmpfsTest(FullDiskTest):
+    """The same commands where no byte is left, where one may mount."""
+
+    test_full = test_full_and_later_not = test_below_a_file = None
+
+    @parameterized.parameters(("explain",))
+    def test_no_space_left(self, name):
+        mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "none", self.here]
+        with contextlib.suppress(OSError):
+            run = subprocess.run(mount, capture_output=True)
+            if run.returncode == 0:
+                self.addCleanup(subprocess.run, ["umount", self.here])
+                last = self._fails_in_one_line(name, self.here)
+                self.assertIn("No space left on device", last)
+                self.assertEqual(_all_files(self.here), {})
+                return
+        self.skipTest("A tmpfs cannot be mounted here.")
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,104 @@
+"""A sample of `make stress`: damaged files, and a command that is killed."""
+
+import pathlib
+import tempfile
+from unittest import mock
+
+from absl.testing import absltest, parameterized
+
+from tests.stress import fuzzing, kills, targets, worker
+from tests.stress.mutations import mutated
+
+_NAMES = sorted(targets.TARGETS)
+# Those that trace a graph for each file.
+_SLOW = ("image_of_a_folder", "mask_of_a_folder", "model.json", "model.keras")
+# Of the seeds: others than those that `make stress` begins with.
+_FIRST = 1_000_000
+
+
+class DamagedFilesTest(parameterized.TestCase):
+    @parameterized.parameters(*((name,) for name in _NAMES))
+    def test_is_read_or_refused(self, name):
+        target = targets.TARGETS[name]
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            samples = target.samples(folder)
+            for seed in range(_FIRST, _FIRST + (3 if name in _SLOW else 12)):
+                data = mutated(samples, seed)
+                outcome = worker._outcome(target, folder, data)
+                self.assertNotIn(
+                    outcome["outcome"], fuzzing.HARM, (seed, outcome)
+                )
+
+    @parameterized.parameters(*((name,) for name in _NAMES))
+    def test_whole_files_are_read(self, name):
+        target = targets.TARGETS[name]
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            # The first ones: libvips reads fewer kinds than Pillow.
+            for data in target.samples(folder)[:2]:
+                outcome = worker._outcome(target, folder, data)
+                self.assertEqual(outcome, {"outcome": "read"})
+
+    def test_same_seed_same_damage(self):
+        samples = [bytes(range(256)), b'{"a": [1, 2], "b": "c"}']
+        damaged = [mutated(samples, seed) for seed in range(300)]
+        self.assertEqual(damaged, [mutated(samples, s) for s in range(300)])
+        self.assertGreater(len(set(damaged)), 250)
+
+
+class CountingTest(parameterized.TestCase):
+    """What a worker that crashes or hangs is counted as."""
+
+    @parameterized.parameters((-11, "crash"), (-6, "crash"), (-14, "hang"))
+    def test_goes_on_behind_the_seed(self, status, outcome):
+        def run(name, first, count):
+            if first == 3:
+                begun = [{"begin": 3}, {"seed": 3, "outcome": "read"}]
+                return [*begun, {"begin": 4}], status, "words"
+            lines = [
+                {"seed": s, "outcome": "refused"}
+                for s in range(first, first + count)
+            ]
+            return lines, 0, ""
+
+        with mock.patch.object(fuzzing, "_run_worker", run):
+            counts = fuzzing.fuzz("photo", 3, 5)
+        self.assertEqual(counts.outcomes, {"read": 1, outcome: 1, "refused": 3})
+        (harm,) = counts.harm
+        self.assertEqual(harm["seed"], 4)
+
+    def test_a_worker_of_its_own(self):
+        counts = fuzzing.fuzz("labels", 0, 30)
+        self.assertEqual(sum(counts.outcomes.values()), 30)
+        self.assertEmpty(counts.harm)
+
+    @parameterized.parameters(
+        (KeyError("x"), "traceback"),
+        (ValueError("something"), "unexplained"),
+        (ValueError("x must be y. Received: x=z"), "refused"),
+        (None, "read"),
+    )
+    def test_outcomes(self, error, outcome):
+        target = targets.Target(list, mock.Mock(side_effect=error), 1)
+        found = worker._outcome(target, pathlib.Path(), b"")
+        self.assertEqual(found["outcome"], outcome)
+
+
+class KillsTest(absltest.TestCase):
+    def test_download(self):
+        found = kills.kill_again_and_again("download", 2, seed=7)
+        self.assertEqual(found.killed, 2)
+        self.assertEmpty(found.problems)
+
+    def test_what_passes_for_whole_is_noticed(self):
+        task = kills.TASKS["download"]
+        broken = task._replace(check=lambda output: 1 / 0)
+        found = kills.Kills(seed=0)
+        kills._note(found, broken.check, None)
+        kills._note(found, lambda _: kills._assert_equal(1, 2), None)
+        self.assertLen(found.problems, 2)
+
+
+if __name__ == "__main__":
+    absltest.main()
