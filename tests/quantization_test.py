@@ -3,6 +3,7 @@
 import functools
 import pathlib
 import tempfile
+import unittest
 
 import keras
 import numpy as np
@@ -41,6 +42,24 @@ def _model() -> keras.Model:
 @functools.cache
 def _folded() -> keras.Model:
     return bagnet_tf.inference_model(_model())
+
+
+@functools.cache
+def _file(name, input_type="float32") -> pathlib.Path:
+    """A file of `_model`, written once."""
+    path = _folder() / f"{input_type}_{name}.tflite"
+    asked = request(
+        _model(), info_of(300), calibration=_batches, input_type=input_type
+    )
+    FORMATS[name].write(asked, path)
+    return path
+
+
+@functools.cache
+def _folder() -> pathlib.Path:
+    return pathlib.Path(
+        unittest.enterModuleContext(tempfile.TemporaryDirectory())
+    )
 
 
 def _batches(size=SIZE):
@@ -208,33 +227,16 @@ class FilesTest(parameterized.TestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.folder = pathlib.Path(
-            cls.enterClassContext(tempfile.TemporaryDirectory())
-        )
         cls.images = random_images(2, SIZE)
         network = bagnet_tf.patch_logits_model(_model())
         images = cls.images.astype(np.float32)
         cls.expected = network.predict_on_batch(images)
 
-    @functools.cache  # noqa: B019 the class lives as long as the process.
-    def _file(self, name, input_type="float32"):
-        path = self.folder / f"{input_type}_{name}.tflite"
-        FORMATS[name].write(
-            request(
-                _model(),
-                info_of(300),
-                calibration=_batches,
-                input_type=input_type,
-            ),
-            path,
-        )
-        return path
-
     @parameterized.parameters(
         ("litert_fp16", 1e-3), ("litert_dynamic", 0.05), ("litert_int8", 0.15)
     )
     def test_is_near_the_model_and_adds_up(self, name, tolerance):
-        outputs = LiteRTRunner(self._file(name))(self.images, None)
+        outputs = LiteRTRunner(_file(name))(self.images, None)
         maps = outputs["patch_logits.patch_logits"]
         expected = self.expected["patch_logits"]
         error = np.sqrt(np.mean((maps - expected) ** 2)) / expected.std()
@@ -249,25 +251,24 @@ class FilesTest(parameterized.TestCase):
     def test_size_without_the_classifier(self, name, share):
         classifier = 4 * 128 * 300
         small, float32 = (
-            self._file(kind).stat().st_size - classifier
-            for kind in (name, "litert")
+            _file(kind).stat().st_size - classifier for kind in (name, "litert")
         )
         self.assertLess(small, share * float32)
 
     @parameterized.parameters("litert", "litert_dynamic", "litert_int8")
     def test_bytes_as_input_give_the_same(self, name):
-        path = self._file(name, "uint8")
+        path = _file(name, "uint8")
         interpreter = Interpreter(str(path))
         runner = interpreter.get_signature_runner("patch_logits")
         dtype = runner.get_input_details()["image"]["dtype"]
         self.assertEqual(dtype, np.uint8)
         found = LiteRTRunner(path)(self.images, None)
-        expected = LiteRTRunner(self._file(name))(self.images, None)
+        expected = LiteRTRunner(_file(name))(self.images, None)
         for key, values in expected.items():
             np.testing.assert_allclose(found[key], values, atol=1e-4)
 
     def test_every_convolution_of_the_8_bit_file_has_8_bits(self):
-        interpreter = Interpreter(str(self._file("litert_int8")))
+        interpreter = Interpreter(str(_file("litert_int8")))
         tensors = {t["index"]: t for t in interpreter.get_tensor_details()}
         kinds = {"CONV_2D": set(), "FULLY_CONNECTED": set()}
         for operator in interpreter._get_ops_details():
@@ -280,16 +281,16 @@ class FilesTest(parameterized.TestCase):
         self.assertEqual(kinds["FULLY_CONNECTED"], {(np.float32, np.float32)})
 
     def test_contents_that_were_not_asked_for(self):
-        content = self._file("litert").read_bytes()
+        content = _file("litert").read_bytes()
         check_contents(content, "FLOAT32", 20_000, 38_400)
         with self.assertRaisesRegex(RuntimeError, "into .*FLOAT32"):
             check_contents(content, "INT8", 20_000, 38_400)
-        content = self._file("litert_dynamic").read_bytes()
+        content = _file("litert_dynamic").read_bytes()
         with self.assertRaisesRegex(RuntimeError, "convolutions FLOAT32"):
             check_contents(content, "FLOAT32", 20_000, 38_400)
 
     def test_weights_that_are_there_twice(self):
-        content = self._file("litert").read_bytes()
+        content = _file("litert").read_bytes()
         with self.assertRaisesRegex(RuntimeError, "its weights take"):
             check_contents(content + bytes(800_000), "FLOAT32", 20_000, 38_400)
 
