@@ -2,118 +2,47 @@
 
 import dataclasses
 import json
-import pathlib
-import shutil
-import subprocess
 import sys
-import tempfile
-import unittest
 from unittest import mock
 
 import numpy as np
 from absl.testing import absltest, parameterized
 from PIL import Image
 
-import bagnet_tf
 from bagnet_tf.photos import evaluation_transform
 from export.client.metadata import read_metadata
 from export.client.picture import draw_evidence
 from export.device.litert_model import LiteRTModel, metadata_of
-from export.exporter import export_model
-from tests.export_helpers import (
-    SIZE,
-    batches,
-    random_images,
-    request,
-    tiny_model,
+from tests.device_helpers import (
+    FURTHER_SIZE,
+    MODEL,
+    ROOT,
+    DeviceTestCase,
+    exported,
+    keras_answer,
 )
-
-_ROOT = pathlib.Path(__file__).resolve().parents[1]
-# Runs the command, then says what it imported.
-_PROGRAM = """
-import atexit, sys
-heavy = {"tensorflow", "keras", "matplotlib"}
-atexit.register(lambda: print("heavy:", sorted(heavy & sys.modules.keys())))
-from export.device import explain
-explain.run()
-"""
-_FURTHER_SIZE = (33, 37)
-_MODEL = "litert/model.tflite"
-# By input type; made once for all tests.
-_EXPORTS = {}
-
-
-def _expected(image):
-    """Logits and patch logits of the tiny model, by Keras."""
-    network = bagnet_tf.patch_logits_model(tiny_model())
-    outputs = network.predict_on_batch(image[None].astype(np.float32))
-    return outputs["logits"][0], outputs["patch_logits"][0]
-
-
-def setUpModule():
-    """Exports once: a conversion takes a second."""
-    folder = unittest.enterModuleContext(tempfile.TemporaryDirectory())
-    for input_type, formats, further_sizes in (
-        ("float32", ["litert", "mediapipe"], [_FURTHER_SIZE]),
-        ("uint8", ["litert"], []),
-    ):
-        _EXPORTS[input_type] = pathlib.Path(folder, input_type)
-        asked = request(input_type=input_type)
-        result = export_model(
-            asked, _EXPORTS[input_type], formats, batches, further_sizes
-        )
-        assert result.passed
-
-
-class DeviceTestCase(parameterized.TestCase):
-    def setUp(self):
-        super().setUp()
-        folder = self.enterContext(tempfile.TemporaryDirectory())
-        self.folder = pathlib.Path(folder)
-        self.photo = random_images(1, (60, 50))[0]
-        self.image = self.folder / "photo.png"
-        Image.fromarray(self.photo).save(self.image)
-        self.output = self.folder / "explained.png"
-
-    def _copy(self, input_type="float32"):
-        """An export that may be damaged."""
-        copy = self.folder / "export"
-        shutil.copytree(_EXPORTS[input_type], copy)
-        return copy
-
-    def _run(self, model, *flags, image=None):
-        return subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                _PROGRAM,
-                f"--model={model}",
-                f"--image={image or self.image}",
-                *(flags or [f"--output={self.output}"]),
-            ],
-            cwd=_ROOT,
-            capture_output=True,
-            text=True,
-        )
+from tests.export_helpers import SIZE, random_images
 
 
 class LiteRTModelTest(DeviceTestCase):
     @parameterized.parameters(
-        ("float32", _MODEL, SIZE, None),
-        ("float32", "litert/model_33x37.tflite", _FURTHER_SIZE, 2),
-        ("uint8", _MODEL, SIZE, 1),
+        ("float32", MODEL, SIZE, None),
+        ("float32", "litert/model_33x37.tflite", FURTHER_SIZE, 2),
+        ("uint8", MODEL, SIZE, 1),
     )
     def test_says_what_the_model_says(self, input_type, path, size, threads):
-        path = _EXPORTS[input_type] / path
+        path = exported(input_type) / path
         model = LiteRTModel(path, metadata_of(path), threads)
         self.assertEqual(model.input_size, size)
         image = random_images(1, size)[0]
-        for found, expected in zip(model(image), _expected(image), strict=True):
+        for found, expected in zip(
+            model(image), keras_answer(image), strict=True
+        ):
             self.assertEqual(found.dtype, np.float32)
             np.testing.assert_allclose(found, expected, atol=1e-4)
 
     def test_without_litert(self):
-        path = _EXPORTS["float32"] / _MODEL
+        path = exported("float32") / MODEL
         with mock.patch.dict(sys.modules, {"ai_edge_litert.interpreter": None}):
             with self.assertRaisesRegex(
                 ValueError, "needs LiteRT: pip install ai-edge-litert"
@@ -129,10 +58,10 @@ class LiteRTModelTest(DeviceTestCase):
         with self.assertRaisesRegex(
             ValueError, r"shape \(1, 21, 27, 3\).*of shape \(1, 21, 26, 3\)"
         ):
-            LiteRTModel(copy / _MODEL, read_metadata(copy))
+            LiteRTModel(copy / MODEL, read_metadata(copy))
 
     def test_metadata_of_other_labels(self):
-        path = _EXPORTS["float32"] / _MODEL
+        path = exported("float32") / MODEL
         metadata = metadata_of(path)
         metadata = dataclasses.replace(metadata, labels=metadata.labels[1:])
         model = LiteRTModel(path, metadata)
@@ -143,11 +72,11 @@ class LiteRTModelTest(DeviceTestCase):
 class CommandTest(DeviceTestCase):
     @parameterized.parameters("float32", "uint8")
     def test_explains_without_tensorflow(self, input_type):
-        path = _EXPORTS[input_type] / _MODEL
+        path = exported(input_type) / MODEL
         done = self._run(path, f"--output={self.output}", "--classes=3,class 1")
         self.assertEqual(done.returncode, 0, done.stderr)
         image = evaluation_transform(self.photo, SIZE)[0]
-        logits, patch_logits = _expected(image)
+        logits, patch_logits = keras_answer(image)
         powers = np.exp(logits.astype(np.float64))
         found = powers / powers.sum()
         best = int(found.argmax())
@@ -164,7 +93,7 @@ class CommandTest(DeviceTestCase):
         wanted = draw_evidence(
             image,
             patch_logits,
-            read_metadata(_EXPORTS[input_type]),
+            read_metadata(exported(input_type)),
             [3, 1],
             source="photo.png",
         )
@@ -175,22 +104,22 @@ class CommandTest(DeviceTestCase):
         self.assertLess(difference[:-80].mean(), 0.05)
 
     def test_draws_three_classes_by_default_and_names_the_metadata(self):
-        export = _EXPORTS["float32"]
+        export = exported("float32")
         done = self._run(
-            export / _MODEL,
+            export / MODEL,
             f"--output={self.output}",
             f"--metadata={export / 'metadata.json'}",
             "--num_threads=1",
         )
         self.assertEqual(done.returncode, 0, done.stderr)
-        logits = _expected(evaluation_transform(self.photo, SIZE)[0])[0]
+        logits = keras_answer(evaluation_transform(self.photo, SIZE)[0])[0]
         ranked = [f"class {i}" for i in np.argsort(-logits)[:3]]
         lines = done.stdout.splitlines()[1:4]
         self.assertEqual([line.split(": ")[1] for line in lines], ranked)
 
     def test_overwrite(self):
         self.output.write_text("old")
-        path = _EXPORTS["float32"] / _MODEL
+        path = exported("float32") / MODEL
         done = self._run(path)
         self._check_refusal(done, "--overwrite must be given")
         self.assertEqual(self.output.read_text(), "old")
@@ -199,21 +128,21 @@ class CommandTest(DeviceTestCase):
         Image.open(self.output).verify()
 
     def test_truncated_model(self):
-        path = self._copy() / _MODEL
+        path = self._copy() / MODEL
         path.write_bytes(path.read_bytes()[:-1000])
         self._check_refusal(self._run(path), "bytes that metadata.json says")
 
     def test_another_model(self):
-        path = self._copy() / _MODEL
+        path = self._copy() / MODEL
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
         self._check_refusal(self._run(path), "sha256.*damaged, or another")
 
     def test_metadata_of_another_export(self):
-        metadata = _EXPORTS["uint8"] / "metadata.json"
+        metadata = exported("uint8") / "metadata.json"
         done = self._run(
-            _EXPORTS["float32"] / _MODEL,
+            exported("float32") / MODEL,
             f"--output={self.output}",
             f"--metadata={metadata}",
         )
@@ -226,32 +155,32 @@ class CommandTest(DeviceTestCase):
         del content["labels"][-1]
         metadata.write_text(json.dumps(content))
         self._check_refusal(
-            self._run(copy / _MODEL), "4 classes of the metadata.*another model"
+            self._run(copy / MODEL), "4 classes of the metadata.*another model"
         )
 
     def test_damaged_metadata(self):
         copy = self._copy()
         metadata = copy / "metadata.json"
         metadata.write_text(metadata.read_text()[:-40])
-        self._check_refusal(self._run(copy / _MODEL), "whole JSON file")
+        self._check_refusal(self._run(copy / MODEL), "whole JSON file")
 
     def test_without_metadata(self):
         copy = self._copy()
         (copy / "metadata.json").unlink()
-        self._check_refusal(self._run(copy / _MODEL), "--metadata must name")
+        self._check_refusal(self._run(copy / MODEL), "--metadata must name")
 
     def test_a_file_that_litert_cannot_run(self):
         copy = self._copy()
         labels = (copy / "labels.txt").read_bytes()
         metadata = copy / "metadata.json"
         content = json.loads(metadata.read_text())
-        content["files"][_MODEL] = content["files"]["labels.txt"]
+        content["files"][MODEL] = content["files"]["labels.txt"]
         metadata.write_text(json.dumps(content))
-        (copy / _MODEL).write_bytes(labels)
-        self._check_refusal(self._run(copy / _MODEL), "file that LiteRT runs")
+        (copy / MODEL).write_bytes(labels)
+        self._check_refusal(self._run(copy / MODEL), "file that LiteRT runs")
 
     def test_a_file_without_evidence(self):
-        path = _EXPORTS["float32"] / "litert/model_mediapipe.tflite"
+        path = exported("float32") / "litert/model_mediapipe.tflite"
         self._check_refusal(self._run(path), "gives no evidence")
 
     def test_no_model(self):
@@ -266,7 +195,7 @@ class CommandTest(DeviceTestCase):
     )
     def test_no_image(self, content, reason):
         self.image.write_bytes(content)
-        path = _EXPORTS["float32"] / _MODEL
+        path = exported("float32") / MODEL
         self._check_refusal(self._run(path), reason)
 
     @parameterized.named_parameters(
@@ -281,12 +210,12 @@ class CommandTest(DeviceTestCase):
         ("no_output", ["--num_threads=1"], "output"),
     )
     def test_flags(self, flags, reason):
-        path = _EXPORTS["float32"] / _MODEL
+        path = exported("float32") / MODEL
         self._check_refusal(self._run(path, *flags), reason)
-        self.assertFalse((_ROOT / "o.png").exists())
+        self.assertFalse((ROOT / "o.png").exists())
 
     def test_the_image_is_not_replaced(self):
-        path = _EXPORTS["float32"] / _MODEL
+        path = exported("float32") / MODEL
         before = self.image.read_bytes()
         done = self._run(path, f"--output={self.image}", "--overwrite")
         self._check_refusal(done, "neither the image nor the model")

@@ -14,19 +14,16 @@ import os
 import pathlib
 import shutil
 import sys
-import unittest
 
 # Before TensorFlow is imported, which has much to say.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import matplotlib
 import numpy as np
-import tensorflow_datasets as tfds
 from ai_edge_litert.interpreter import Interpreter
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from bagnet_tf.colours import colour_limit
-from bagnet_tf.datasets import glyphs
 from bagnet_tf.decisions import verdict_of
 from bagnet_tf.evidence import explain
 from bagnet_tf.heads import probabilities_of
@@ -39,10 +36,9 @@ from export.metadata import describe
 from export.request import Request
 from export.web.kit import WEB_FOLDER, write_web_kit
 from tests.export_helpers import tiny_model
-from tests.shared_data import shared
+from tests.web_photos import write_photos
 
 _FORMATS = ("litert", "litert_dynamic", "litert_int8")
-_NUM_REAL_PHOTOS = 4
 # (height, width) of a photo and of the input: smaller, larger, very long, the
 # same, narrow, and of the input's size in one direction only.
 _RESIZED = (
@@ -62,7 +58,7 @@ def main(folder: pathlib.Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     photos = folder / "photos"
     photos.mkdir(parents=True)
-    _write_photos(photos)
+    write_photos(photos)
     cases = {
         "resized": [_resized(*shapes) for shapes in _RESIZED],
         "grey": _resized((90, 120), (21, 26), channels=1),
@@ -143,50 +139,6 @@ def _input_of(path, size, channels) -> np.ndarray:
     photo = load_photo(path)
     photo = in_grey(photo) if channels == 1 else photo
     return evaluation_transform(photo, size)[0]
-
-
-# === Image files ===
-
-
-def _write_photos(folder) -> None:
-    """Photos, if they are here, and glyphs in all kinds of files."""
-    try:
-        for place, encoded in enumerate(_real_photos()):
-            (folder / f"real{place}.jpg").write_bytes(encoded)
-    except unittest.SkipTest as reason:
-        print(f"No real photos: {reason}")
-    images, _, _ = glyphs.generate("validation", range(2))
-    large, small = map(Image.fromarray, images)
-    large = large.resize((800, 600), Image.Resampling.BICUBIC)
-    large.save(folder / "glyph.jpg", quality=90)
-    rotated = Image.Exif()
-    rotated[0x0112] = 6
-    large.save(folder / "rotated.jpg", quality=90, exif=rotated)
-    small.save(folder / "small.png")
-    small.convert("L").save(folder / "grey.png")
-    # What a browser would use to change the colours, and Pillow does not.
-    gamma = PngImagePlugin.PngInfo()
-    gamma.add(b"gAMA", (100_000).to_bytes(4, "big"))
-    large.save(folder / "gamma.png", pnginfo=gamma)
-    small.convert("P").save(folder / "palette.gif")
-    ramp = np.linspace(0, 65535, 200 * 300).reshape(200, 300)
-    Image.fromarray(ramp.astype(np.uint16)).save(folder / "deep.png")
-    transparent = large.convert("RGBA")
-    ramp = np.linspace(0, 255, large.width).round().astype(np.uint8)
-    alpha = np.broadcast_to(ramp, large.size[::-1])
-    transparent.putalpha(Image.fromarray(alpha.copy()))
-    transparent.save(folder / "transparent.png")
-
-
-def _real_photos():
-    """The first few of Imagenette's validation split, as they are stored."""
-    builder = tfds.builder("imagenette/320px-v2", data_dir=shared("tfds"))
-    dataset = builder.as_dataset(
-        f"validation[:{_NUM_REAL_PHOTOS}]",
-        decoders={"image": tfds.decode.SkipDecoding()},
-    )
-    for example in tfds.as_numpy(dataset):
-        yield example["image"]
 
 
 def _header(name) -> dict:
