@@ -114,6 +114,12 @@ class CommandTest(TemporaryFolderTest):
         ({"precision": "float16"}, "precision must be one of float32, bf"),
         ({"input_type": "int8"}, "input_type must be one of float32, uint8"),
         ({"formats": "litert_int8"}, "calibration_dataset must"),
+        ({"robust_patch_size": "4,8"}, "robust_patch_size must be pixels"),
+        ({"robust_patch_size": "4x27"}, "must fit into the image, 21x26 pi"),
+        (
+            {"robust_patch_size": "4", "formats": "mediapipe"},
+            "robust_patch_size must be left out without",
+        ),
         (
             {"formats": "litert", "saved_model_base": "models"},
             "saved_model for --saved_model_base",
