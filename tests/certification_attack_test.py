@@ -33,23 +33,36 @@ def _network_and_images():
     return network, images, bagnet_tf.geometry_of(model)
 
 
-def _loss(patch_logits, target, label, defense):
+def _loss(patch_logits, target, label, defense, window):
     """What an attacker raises: the target's lead, as the defence sees it."""
     if defense.name == "masking":
         patch_logits = tf.nn.relu(patch_logits + defense.offset)
     scores = tf.reduce_mean(patch_logits, axis=(1, 2))
-    lead = [
-        tf.gather(scores, c, axis=-1, batch_dims=1) for c in (target, label)
-    ]
-    return tf.reduce_sum(lead[0] - lead[1])
+    target, label = tf.one_hot(target, 3), tf.one_hot(label, 3)
+    lead = tf.reduce_sum(scores * (target - label), axis=-1)
+    cells = patch_logits.shape[1] * patch_logits.shape[2]
+    inside = tf.nn.avg_pool2d(patch_logits, window, 1, "VALID")
+    inside *= window[0] * window[1] / cells
+    if defense.name == "masking":
+        # A share up to the threshold is not masked; more would be lost.
+        strongest = tf.reduce_max(inside, axis=(1, 2))
+        lost = tf.nn.relu(strongest - 0.95 * defense.threshold * scores)
+        lead -= 2 * tf.reduce_sum(lost * target, axis=-1)
+    elif defense.name == "detection":
+        # No masked decision is to tell: every one is to be the target.
+        masked = scores[:, None, None] - inside
+        leads = masked * (target - label)[:, None, None]
+        leads = tf.minimum(tf.reduce_sum(leads, axis=-1), 0.1)
+        lead = tf.reduce_mean(leads, axis=(1, 2))
+    return tf.reduce_sum(lead)
 
 
 @tf.function(reduce_retracing=True)
-def _gradient(network, images, target, label, defense):
+def _gradient(network, images, target, label, defense, window):
     with tf.GradientTape() as tape:
         tape.watch(images)
         logits = network(images)["patch_logits"]
-        loss = _loss(logits, target, label, defense)
+        loss = _loss(logits, target, label, defense, window)
     return tape.gradient(loss, images), logits
 
 
@@ -74,6 +87,7 @@ def _attack(network, images, clean, decide, seed):
             target,
             tf.constant(clean.predictions),
             clean.defense,
+            clean.window,
         )
         found = decide(patch_logits.numpy())
         turned |= (found.predictions != clean.predictions) & ~found.alerts
