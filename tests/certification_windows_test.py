@@ -6,6 +6,7 @@ from bagnet_tf.certification import windows
 from bagnet_tf.certification.windows import (
     box_sums,
     largest_outside,
+    side_by_side,
     window_shape,
 )
 from tests.certification_helpers import windows_of
@@ -79,6 +80,10 @@ class SumsTest(parameterized.TestCase):
             box = values[:, row : row + window[0], col : col + window[1]]
             expected = box.sum(axis=(1, 2))
             np.testing.assert_allclose(sums[:, row, col], expected, atol=1e-5)
+        # Of them, those that begin where the one before ends.
+        some = side_by_side(values.astype(np.float32), window).numpy()
+        every = sums[:, :: window[0], :: window[1]]
+        np.testing.assert_allclose(some, every, atol=1e-5)
 
     @parameterized.product(
         window=((1, 1), (2, 3), (4, 2), (5, 7)), overlapping=(False, True)
