@@ -67,10 +67,6 @@ class InteractionsTest(parameterized.TestCase):
         self.assertEqual(squares[:2], [(0, 0), (0, 8)])
         self.assertEqual(squares[-1], (24, 40))
 
-    def test_patches_that_are_too_large(self):
-        with self.assertRaisesRegex(ValueError, "at most 6.*patch_sizes=7"):
-            self._scores(tiny_model(), [7])
-
     def _scores(self, model, sizes):
         request = request_of(
             self,

@@ -112,17 +112,6 @@ class ShufflingTest(parameterized.TestCase):
         right = np.mean(logits.argmax(axis=-1) == labels)
         self.assertAlmostEqual(by_name["tiny", "intact"]["accuracy"], right)
 
-    def test_tiles_that_are_too_large(self):
-        request = request_of(
-            self,
-            [classifier_of(tiny_model())],
-            noise_source(2),
-            "texturised",
-            tile_sizes=[11],
-        )
-        with self.assertRaisesRegex(ValueError, "at most 10.*tile_sizes=11"):
-            texturised.run(request)
-
     def test_layers_without_a_network(self):
         request = request_of(
             self,

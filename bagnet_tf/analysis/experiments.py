@@ -17,12 +17,17 @@ class Option:
         help: What it is, in one sentence.
         minimum: The least number that is accepted.
         maximum: The largest one.
+        room: Of sides of squares, in pixels: for how many of the largest an
+            image must have room side by side. Defaults that are too large
+            for an image are halved; see `bagnet_tf.analysis.options`. 0: it
+            is no such option.
     """
 
     default: object
     help: str
     minimum: float = 1
     maximum: float = math.inf
+    room: int = 0
 
 
 # Flags of several experiments mean the same in all of them.
@@ -34,7 +39,9 @@ OPTIONS: Mapping[str, Option] = {
     "num_shown": Option(8, "Photos in the figure.", 1, 100),
     "tile_sizes": Option(
         (8, 16, 32, 64),
-        "Sides of the tiles that are shuffled, pixels of the model's input.",
+        "Sides of the tiles that are shuffled, pixels of the model's input; "
+        "halved for images that have no room for two of the largest.",
+        room=2,
     ),
     "feature_network": Option(
         "",
@@ -46,7 +53,10 @@ OPTIONS: Mapping[str, Option] = {
     ),
     "synthesis_steps": Option(200, "Steps of the texture synthesis."),
     "patch_sizes": Option(
-        (8, 16, 24, 32), "Sides of the masked patches, pixels."
+        (8, 16, 24, 32),
+        "Sides of the masked patches, pixels; halved for images that have no "
+        "room for three of the largest.",
+        room=3,
     ),
     "top_k": Option(1, "How many of the largest logits may be the label."),
     "methods": Option(

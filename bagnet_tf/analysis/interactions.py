@@ -30,8 +30,6 @@ _AT_ONCE = 32  # Masked images in one forward pass.
 def run(request: AnalysisRequest) -> Result:
     """Compares joint with single effects for every classifier."""
     sizes = sorted(set(request.options["patch_sizes"]))
-    for classifier in request.classifiers:
-        _check_sizes(sizes, classifier.image_size, classifier.title)
     rows, measured, effects = [], {}, {}
     for classifier in request.classifiers:
         found = each_image(
@@ -115,16 +113,6 @@ def _masked(image, squares, size) -> np.ndarray:
     for top, left in squares:
         masked[top : top + size, left : left + size] = colour
     return masked
-
-
-def _check_sizes(sizes, image_size, title) -> None:
-    """Two masked patches side by side need room for three."""
-    largest = min(image_size) // 3
-    if sizes[-1] > largest:
-        raise ValueError(
-            f"patch_sizes must be at most {largest}, a third of the image of "
-            f"{title}. Received: patch_sizes={','.join(map(str, sizes))}"
-        )
 
 
 def _score(classifier, found, size, place) -> dict:

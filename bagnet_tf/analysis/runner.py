@@ -9,7 +9,8 @@ from typing import NamedTuple
 import keras
 
 from bagnet_tf.analysis.classifiers import open_classifiers
-from bagnet_tf.analysis.experiments import OPTIONS, find_experiment
+from bagnet_tf.analysis.experiments import find_experiment
+from bagnet_tf.analysis.options import all_options, checked_options
 from bagnet_tf.analysis.partial import PartialResults
 from bagnet_tf.analysis.request import AnalysisRequest
 from bagnet_tf.analysis.result import Result, result_files, write_result
@@ -75,7 +76,7 @@ def run_experiment(
         >>> run_experiment("logit-histogram", "m.keras", source, Path("out"))
     """
     experiment = find_experiment(name)
-    options = _checked_options(name, experiment.options, options or {})
+    options = checked_options(name, experiment.options, options or {})
     _check_output(name, output, overwrite)
     _check_source(source)
     _check_compare(name, experiment, [model, *compare])
@@ -88,10 +89,12 @@ def run_experiment(
         "num_images": _count(experiment, source, split, num_images),
         "compare": list(compare),
         "seed": seed,
-        "options": options,
         "versions": library_versions(),
     }
     classifiers = open_classifiers([model, *compare], source)
+    facts["options"] = all_options(
+        experiment.options, options, [c.image_size for c in classifiers]
+    )
     if experiment.needs_patches and classifiers[0].geometry is None:
         raise ValueError(
             f"model must be a BagNet for {name}. Received: model={model!r}"
@@ -129,34 +132,6 @@ def _count(experiment, source, split, asked_for) -> int:
     """How many images the experiment takes."""
     available = source.num_examples(split)
     return min(asked_for or experiment.num_images or available, available)
-
-
-def _checked_options(name, accepted, given) -> dict[str, object]:
-    """All options of the experiment, JSON-ready."""
-    foreign = sorted(given.keys() - set(accepted))
-    if foreign:
-        own = ", ".join(f"--{key}" for key in accepted) or "none"
-        raise ValueError(
-            f"{name} must get its own options only ({own}). "
-            f"Received: {', '.join(f'--{key}' for key in foreign)}"
-        )
-    values = {}
-    for key in accepted:
-        option = OPTIONS[key]
-        value = given.get(key, option.default)
-        numbers = value if isinstance(value, tuple | list) else [value]
-        if isinstance(value, tuple | list) and not value and option.default:
-            raise ValueError(f"{key} must not be empty. Received: {key}=")
-        for number in numbers:
-            if isinstance(number, str):
-                continue
-            if not option.minimum <= number <= option.maximum:
-                raise ValueError(
-                    f"{key} must be from {option.minimum} to {option.maximum}. "
-                    f"Received: {key}={number}"
-                )
-        values[key] = list(value) if isinstance(value, tuple) else value
-    return values
 
 
 def _check_output(name, output, overwrite) -> None:

@@ -37,8 +37,6 @@ _SYNTHESIS_BATCH = 8
 def run(request: AnalysisRequest) -> Result:
     """Shuffles and, if asked, texturises, and classifies what is left."""
     sizes = sorted(set(request.options["tile_sizes"]))
-    for classifier in request.classifiers:
-        _check_sizes(sizes, classifier)
     synthesis = _synthesis(request)
     rows = []
     for classifier in request.classifiers:
@@ -203,13 +201,3 @@ def _synthesis(request) -> TextureSynthesis | None:
         request.options["feature_layers"],
         request.options["synthesis_steps"],
     )
-
-
-def _check_sizes(sizes, classifier) -> None:
-    largest = min(classifier.image_size) // 2
-    if sizes[-1] > largest:
-        raise ValueError(
-            f"tile_sizes must be at most {largest}, half of the image of "
-            f"{classifier.title}. "
-            f"Received: tile_sizes={','.join(map(str, sizes))}"
-        )
