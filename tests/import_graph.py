@@ -67,16 +67,18 @@ def used_by(file: str) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(own), frozenset(third_party)
 
 
-def named_in(file: str) -> set[str]:
+@functools.cache
+def named_in(file: str) -> frozenset[str]:
     """The own files whose module a string names, as `python -m` needs it."""
     texts = {
         node.value
         for node in ast.walk(tree_of(file))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    return {_as_module(_in_tree(text)) for text in texts} - {None}
+    return frozenset({_as_module(_in_tree(text)) for text in texts} - {None})
 
 
+@functools.cache
 def file_of(name: str, importer: str = "") -> str | None:
     """The own file that an imported name is in, as a path from the root.
 
@@ -111,6 +113,7 @@ def _in_tree(name):
     return name
 
 
+@functools.cache
 def _as_module(name):
     path = name.replace(".", "/")
     for file in (f"{path}.py", f"{path}/__init__.py"):
