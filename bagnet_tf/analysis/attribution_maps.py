@@ -18,6 +18,7 @@ from bagnet_tf.analysis.class_activation import (
     visualization,
 )
 from bagnet_tf.analysis.classifiers import Classifier
+from bagnet_tf.analysis.compiled import Compiled
 from bagnet_tf.analysis.layer_relevance import LayerRelevance
 from bagnet_tf.heads import is_centred
 from bagnet_tf.localization import spread_to_pixels
@@ -200,24 +201,22 @@ class Attribution:
         return score
 
     @functools.cached_property
-    def _saliency_function(self) -> Callable:
+    def _saliency_function(self) -> Compiled:
         # Compiled, since an eager tape computes the derivatives by the kernels
         # too, which nobody asked for and which crash TensorFlow 2.21 on a CPU
         # where a batch is a single image.
         saliency = visualization("saliency", "Saliency")(self._network)
-        return tf.function(
+        return Compiled(
             lambda images, weights: saliency(
                 self._score(weights),
                 self._prepared(images),
                 keepdims=True,
                 normalize_map=False,
-            ),
-            reduce_retracing=True,
+            )
         )
 
     @functools.cached_property
-    def _gradient_function(self) -> Callable:
-        @tf.function(reduce_retracing=True)
+    def _gradient_function(self) -> Compiled:
         def gradients(images, weights):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(images)
@@ -225,7 +224,7 @@ class Attribution:
                 score = tf.reduce_sum(self._score(weights)(logits))
             return tape.gradient(score, images)
 
-        return gradients
+        return Compiled(gradients)
 
     def _gradient_sizes(self, images, weights) -> np.ndarray:
         """Absolute derivatives (batch, height, width, channels)."""

@@ -16,6 +16,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bagnet_tf.analysis.compiled import Compiled
+
 _MOST_AT_ONCE = 32  # Images in one forward pass.
 _RAW_MAPS = {
     "seek_penultimate_conv_layer": False,
@@ -109,7 +111,7 @@ class ClassActivation:
         return spatial[-1]
 
     @functools.cached_property
-    def _body_and_head(self) -> tuple[Callable, keras.Model]:
+    def _body_and_head(self) -> tuple[Compiled, keras.Model]:
         """Images to features, features to logits.
 
         So no derivative goes through the convolutions: an eager tape would
@@ -118,9 +120,8 @@ class ClassActivation:
         """
         features = self._feature_layer.output
         body = keras.Model(self._network.inputs, features)
-        return tf.function(
-            lambda images: body(self._prepare(images), training=False),
-            reduce_retracing=True,
+        return Compiled(
+            lambda images: body(self._prepare(images), training=False)
         ), keras.Model(features, self._network.outputs[0])
 
 

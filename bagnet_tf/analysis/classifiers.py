@@ -17,6 +17,7 @@ from bagnet_tf.analysis.applications import (
     build_application,
     find_application,
 )
+from bagnet_tf.analysis.compiled import Compiled
 from bagnet_tf.analysis.networks import load_network, logits_network
 from bagnet_tf.architecture import CLASSIFIER_LAYER, POOLING_LAYER
 from bagnet_tf.datasets import ImageSource
@@ -81,15 +82,7 @@ class Classifier:
         Returns:
             float32 (batch, classes).
         """
-        shape = tuple(images.shape[1:])
-        if shape not in self._compiled:
-
-            def compute(images):
-                logits = self.model(self._prepared(images), training=False)
-                return tf.gather(logits, self.class_ids, axis=-1)
-
-            self._compiled[shape] = _compiled(compute, shape)
-        return self._compiled[shape](images)
+        return self._logits(images)
 
     def patch_logits(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Logits and patch logits of the dataset's classes; of a BagNet.
@@ -116,7 +109,15 @@ class Classifier:
         return class_centred(patch_logits) if centred else patch_logits
 
     @functools.cached_property
-    def _patch_logits(self) -> Callable:
+    def _logits(self) -> Compiled:
+        def compute(images):
+            logits = self.model(self._prepared(images), training=False)
+            return tf.gather(logits, self.class_ids, axis=-1)
+
+        return Compiled(compute)
+
+    @functools.cached_property
+    def _patch_logits(self) -> Compiled:
         network = patch_logits_model(self.model)
 
         def compute(images):
@@ -126,24 +127,13 @@ class Classifier:
                 for key in ("logits", "patch_logits")
             )
 
-        return _compiled(compute, (None, None, self.model.input_shape[-1]))
-
-    @functools.cached_property
-    def _compiled(self) -> dict:
-        """A function for each shape of images."""
-        return {}
+        return Compiled(compute)
 
     def _prepared(self, images):
         size = self.model.input_shape[1:3]
         if None not in size and tuple(images.shape[1:3]) != size:
             images = tf.image.resize(images, size)
         return self.preprocess(images)
-
-
-def _compiled(compute, shape) -> Callable:
-    """A function of batches of any length, traced once."""
-    signature = [tf.TensorSpec((None, *shape), tf.float32)]
-    return tf.function(compute, input_signature=signature)
 
 
 def open_classifier(name: str, source: ImageSource) -> Classifier:

@@ -20,6 +20,7 @@ from bagnet_tf.analysis.applications import (
     build_application,
     find_application,
 )
+from bagnet_tf.analysis.compiled import Compiled
 from bagnet_tf.analysis.networks import load_network
 
 _LEARNING_RATE = 10.0  # Grey levels a step, at first.
@@ -75,6 +76,7 @@ class TextureSynthesis:
         self.layers = tuple(chosen)
         outputs = [by_name[name].output for name in chosen]
         self._features = keras.Model(network.input, outputs)
+        self._gradient = Compiled(self._loss_gradient)
 
     def __call__(
         self, images: np.ndarray, seeds: Sequence
@@ -106,16 +108,10 @@ class TextureSynthesis:
         )
         optimizer = keras.optimizers.Adam(schedule)
         optimizer.build([pixels])
-
-        @tf.function
-        def step():
-            with tf.GradientTape() as tape:
-                loss = tf.reduce_sum(self.losses(pixels, targets))
-            optimizer.apply([tape.gradient(loss, pixels)], [pixels])
-            pixels.assign(tf.clip_by_value(pixels, 0, 255))
-
         for _ in range(self._steps):
-            step()
+            gradient = self._gradient(tf.convert_to_tensor(pixels), *targets)
+            optimizer.apply([gradient], [pixels])
+            pixels.assign(tf.clip_by_value(pixels, 0, 255))
         textures = np.round(pixels.numpy()).astype(np.uint8)
         after = self.losses(tf.cast(textures, tf.float32), targets).numpy()
         return textures, after / np.maximum(before, 1e-12)
@@ -138,6 +134,12 @@ class TextureSynthesis:
             error = tf.reduce_sum((found - wanted) ** 2, axis=(1, 2))
             total += error / tf.maximum(size, 1e-12)
         return total
+
+    def _loss_gradient(self, images, *targets) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            loss = tf.reduce_sum(self.losses(images, targets))
+        return tape.gradient(loss, images)
 
 
 def open_feature_network(name: str) -> tuple[keras.Model, Callable]:

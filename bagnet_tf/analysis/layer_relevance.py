@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bagnet_tf.analysis.compiled import Compiled
 from bagnet_tf.architecture import NORMALIZATION_LAYER
 
 _LINEAR = (
@@ -88,10 +89,9 @@ class LayerRelevance:
         return relevance.numpy()
 
     @functools.cached_property
-    def _relevance(self):
+    def _relevance(self) -> Compiled:
         # Compiled, so that no derivatives by the kernels are computed: see
         # `bagnet_tf.analysis.attribution_maps`.
-        @tf.function(reduce_retracing=True)
         def relevance(images, weights):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(images)
@@ -100,7 +100,7 @@ class LayerRelevance:
             gradient = tape.gradient(score, images)
             return tf.reduce_sum(gradient * (images - self._offset), axis=-1)
 
-        return relevance
+        return Compiled(relevance)
 
 
 class _EpsilonReLU(keras.layers.Layer):
