@@ -3,7 +3,7 @@
 python -m tests.stress.main [--inputs=10000] [--kills=50] \
     [--output=.build/stress.json]
 
-Takes about a quarter of an hour. Exit status 1 if anything did harm.
+Takes about half an hour on two cores. Exit status 1 if anything did harm.
 """
 
 import pathlib
