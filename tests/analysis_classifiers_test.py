@@ -1,5 +1,7 @@
 """Any Keras classifier answers with logits of the dataset's classes."""
 
+import contextlib
+import io
 import json
 import pathlib
 import tempfile
@@ -96,8 +98,19 @@ class ClassifiersTest(parameterized.TestCase):
     def test_other_labels(self):
         self.source.labels = ("dog", "eel")
         path = self._save(_network(), labels=_NAMES)
-        with self.assertRaisesRegex(ValueError, "the model lacks eel"):
+        with self.assertRaisesRegex(ValueError, "the model lacks eel.*other"):
             open_classifier(path, self.source)
+
+    def test_other_labels_are_an_error_before_a_download(self):
+        self.source.labels = ("dog", "ant")  # ImageNet's dogs have breeds.
+        build = unittest.mock.Mock()
+        application = applications.Application(build, None)
+        with unittest.mock.patch.object(
+            applications, "find_application", return_value=application
+        ):
+            with self.assertRaisesRegex(ValueError, "lacks dog.*'vgg16'"):
+                open_classifier("vgg16", self.source)
+        build.assert_not_called()
 
     def test_another_number_of_classes(self):
         path = self._save(_network(classes=3))
@@ -168,6 +181,7 @@ class ClassifiersTest(parameterized.TestCase):
                 (weights, include_top, classifier_activation),
                 ("imagenet", True, None),
             )
+            print("Downloading")
             return model
 
         self.source.labels = ("church", "tench")
@@ -175,7 +189,9 @@ class ClassifiersTest(parameterized.TestCase):
         with unittest.mock.patch.object(
             applications, "find_application", return_value=application
         ):
-            classifier = open_classifier("vgg16", self.source)
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
+                classifier = open_classifier("vgg16", self.source)
+        self.assertEmpty(printed.getvalue())  # It may be a --json answer.
         images = random_images(*_SIZE)
         expected = compute(model, images / 2)[:, list(classifier.class_ids)]
         np.testing.assert_allclose(
@@ -183,6 +199,7 @@ class ClassifiersTest(parameterized.TestCase):
         )
 
     def test_weights_that_cannot_be_downloaded(self):
+        self.source.labels = ("church", "tench")
         error = Exception("URL fetch failure on https://x: None -- [Errno]")
         application = applications.Application(
             unittest.mock.Mock(side_effect=error), None

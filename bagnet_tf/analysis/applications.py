@@ -1,7 +1,9 @@
 """Which network of keras.applications does a name mean, and how is it fed?"""
 
+import contextlib
 import difflib
 import inspect
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -64,11 +66,13 @@ def build_application(
     """
     application = find_application(name)
     try:
-        model = application.build(
-            weights="imagenet",
-            include_top=include_top,
-            classifier_activation=None,
-        )
+        # stdout is the command's: Keras tells there of its downloads.
+        with contextlib.redirect_stdout(sys.stderr):
+            model = application.build(
+                weights="imagenet",
+                include_top=include_top,
+                classifier_activation=None,
+            )
     except Exception as error:  # Keras raises plain ones for a failed download.
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise OSError(

@@ -168,6 +168,10 @@ def open_classifier(name: str, source: ImageSource) -> Classifier:
         return _foreign(
             name, logits_network(load_network(path)), source, preprocess
         )
+    find_application(name)
+    # Before weights are downloaded whose classes are others.
+    info = _foreign_info(name, (None, None), _IMAGENET_CLASSES, source)
+    _matching(name, info, source)
     model, preprocess = build_application(name)
     return _foreign(name, model, source, preprocess)
 
@@ -203,18 +207,24 @@ def open_classifiers(
 def _ours(name, source) -> Classifier:
     model, info = load_model(name)
     geometry = geometry_of(model) if has_patches(model) else None
-    class_ids = matching_classes(info, source)
+    class_ids = _matching(name, info, source)
     title = name if name in PRESETS else _file_title(name)
     return Classifier(name, title, model, info, class_ids, _same, geometry)
 
 
 def _foreign(name, model, source, preprocess) -> Classifier:
-    """A classifier of which at most a JSON file beside it says more."""
+    info = _foreign_info(
+        name, model.input_shape[1:3], model.output_shape[-1], source
+    )
+    class_ids = _matching(name, info, source)
+    title = _file_title(name) if name.endswith(".keras") else name
+    return Classifier(name, title, model, info, class_ids, preprocess, None)
+
+
+def _foreign_info(name, size, classes, source) -> ModelInfo:
+    """Of a classifier of which at most a JSON file beside it says more."""
     stored = _stored(name)
-    classes = model.output_shape[-1]
-    size = stored.get("image_size") or [
-        side or _DEFAULT_SIZE for side in model.input_shape[1:3]
-    ]
+    size = stored.get("image_size") or [side or _DEFAULT_SIZE for side in size]
     labels = stored.get("labels")
     if not labels and classes == _IMAGENET_CLASSES != len(source.labels):
         labels = imagenet_labels().values()
@@ -224,10 +234,15 @@ def _foreign(name, model, source, preprocess) -> Classifier:
             f"a classifier must have a label a class; it has {classes} "
             f"classes. Received: {len(labels)} labels beside {name!r}"
         )
-    info = ModelInfo(tuple(size), labels)
-    title = _file_title(name) if name.endswith(".keras") else name
-    class_ids = matching_classes(info, source)
-    return Classifier(name, title, model, info, class_ids, preprocess, None)
+    return ModelInfo(tuple(size), labels)
+
+
+def _matching(name, info, source) -> tuple[int, ...]:
+    """The classifier's class id of each class of the dataset."""
+    try:
+        return matching_classes(info, source)
+    except ValueError as error:
+        raise ValueError(f"{error}, classifier={name!r}") from error
 
 
 def _stored(name) -> dict:

@@ -74,7 +74,7 @@ OPTIONS: Mapping[str, Option] = {
     "num_seeds": Option(
         5, "Sets of glyphs, each of num_images, none trained on.", 2
     ),
-    "num_mosaics": Option(25, "Mosaics of four photos."),
+    "num_mosaics": Option(10, "Mosaics of four photos."),
     "experiments": Option(
         (), "Which experiments; by default all that can be run."
     ),
@@ -185,6 +185,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         "A chosen set of the other experiments on one page of HTML.",
         "report",
         tuple(OPTIONS),
+        num_images=1000,  # Of experiments that else take all.
         needs_patches=False,
         takes_comparison=True,
     ),
