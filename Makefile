@@ -3,10 +3,11 @@
 PYTHON ?= python3
 DATASET ?= glyphs
 DATA_DIR ?=
+TARGETS ?= //...
 CHROMIUM ?= /usr/bin/chromium
 BIN := .venv/bin
 
-.PHONY: demo docs stress test test-web lint lock clean
+.PHONY: demo docs stress test test-web bazel-test lint lock clean
 
 demo: .venv/installed
 	$(BIN)/python benchmarks/demo.py --dataset=$(DATASET) \
@@ -39,10 +40,15 @@ tests/web/node_modules/.package-lock.json: tests/web/package-lock.json
 	npm ci --silent --prefix tests/web
 	touch $@
 
+# BUILD, with the Bazel that npm has: docs/bazel.md.
+bazel-test: .venv/installed
+	tools/bazel_offline/run.sh test $(TARGETS)
+
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	npx --yes @bazel/buildifier@8.2.1 -mode=check -lint=warn BUILD
+	npx --yes @bazel/buildifier@8.2.1 -mode=check -lint=warn \
+		BUILD MODULE.bazel $(wildcard tools/bazel_offline/[BWs]*)
 
 # Installs again only when what is required has changed.
 .venv/installed: requirements.txt requirements.lock pyproject.toml

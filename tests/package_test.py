@@ -1,5 +1,7 @@
 """Is `import bagnet_tf` quick, quiet and complete?"""
 
+import ast
+import importlib
 import pathlib
 import subprocess
 import sys
@@ -38,6 +40,23 @@ class PackageTest(parameterized.TestCase):
     def test_name_resolves(self, name):
         value = getattr(bagnet_tf, name)
         self.assertNotIsInstance(value, types.ModuleType)
+
+    @parameterized.parameters(
+        "bagnet_tf", "bagnet_tf.certification", "bagnet_tf.datasets"
+    )
+    def test_type_checkers_see_all_names(self, package):
+        module = importlib.import_module(package)
+        stub = pathlib.Path(module.__file__).with_suffix(".pyi")
+        modules = {
+            alias.asname: statement.module
+            for statement in ast.parse(stub.read_text()).body
+            if isinstance(statement, ast.ImportFrom)
+            for alias in statement.names
+        }
+        self.assertCountEqual(modules, module.__all__)
+        for name, defined_in in modules.items():
+            found = getattr(importlib.import_module(defined_in), name)
+            self.assertIs(getattr(module, name), found)
 
     def test_dir_lists_all_names(self):
         self.assertContainsSubset(bagnet_tf.__all__, dir(bagnet_tf))

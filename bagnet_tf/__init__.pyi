@@ -1,0 +1,36 @@
+"""What type checkers see of names that are imported on first use."""
+
+from bagnet_tf.architecture import ARCHITECTURES as ARCHITECTURES
+from bagnet_tf.architecture import BAGNET9 as BAGNET9
+from bagnet_tf.architecture import BAGNET17 as BAGNET17
+from bagnet_tf.architecture import BAGNET33 as BAGNET33
+from bagnet_tf.architecture import CONTROL as CONTROL
+from bagnet_tf.architecture import Architecture as Architecture
+from bagnet_tf.architecture import Stage as Stage
+from bagnet_tf.certification import Certificate as Certificate
+from bagnet_tf.certification import Defense as Defense
+from bagnet_tf.certification import certify as certify
+from bagnet_tf.evidence import explain as explain
+from bagnet_tf.evidence import patch_logits_model as patch_logits_model
+from bagnet_tf.explanation import Explanation as Explanation
+from bagnet_tf.explanation import Patch as Patch
+from bagnet_tf.geometry import Box as Box
+from bagnet_tf.geometry import PatchGeometry as PatchGeometry
+from bagnet_tf.geometry import geometry_of as geometry_of
+from bagnet_tf.heatmap import HeatmapNetwork as HeatmapNetwork
+from bagnet_tf.heatmap import dense_heatmap as dense_heatmap
+from bagnet_tf.inference import inference_model as inference_model
+from bagnet_tf.loading import load_preset as load_preset
+from bagnet_tf.models import BagNet as BagNet
+from bagnet_tf.models import BagNet9 as BagNet9
+from bagnet_tf.models import BagNet17 as BagNet17
+from bagnet_tf.models import BagNet33 as BagNet33
+from bagnet_tf.predictions import decode_predictions as decode_predictions
+from bagnet_tf.presets import Preset as Preset
+from bagnet_tf.presets import preset_info as preset_info
+from bagnet_tf.regions import Region as Region
+from bagnet_tf.regions import find_regions as find_regions
+from bagnet_tf.regions import fit_threshold as fit_threshold
+from bagnet_tf.rendering import plot_heatmap as plot_heatmap
+from bagnet_tf.stored_patch_logits import StoredPatchLogits as StoredPatchLogits
+from bagnet_tf.version import __version__ as __version__
