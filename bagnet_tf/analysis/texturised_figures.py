@@ -89,6 +89,7 @@ def _panel(request, rows, key, title, y_label) -> Panel:
         series,
         percent="y",
         y_limits=(-0.02, 1.02),
+        x_ticks=_sizes(rows),
     )
 
 
@@ -129,7 +130,12 @@ def _change_panel(request, rows) -> Panel:
         "side of a tile, pixels",
         "root mean square / mean logit",
         series,
+        x_ticks=_sizes(rows),
     )
+
+
+def _sizes(rows) -> list[int]:
+    return sorted({row["tile_size"] for row in rows if row["tile_size"]})
 
 
 def _cut_panel(request, rows) -> Panel:
@@ -153,4 +159,5 @@ def _cut_panel(request, rows) -> Panel:
         series,
         percent="y",
         y_limits=(-0.02, 1.02),
+        x_ticks=_sizes(rows),
     )
