@@ -15,7 +15,7 @@ demo: .venv/installed
 
 # The documentation's site, from docs/: .build/site/index.html.
 docs: .venv/installed
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist=loadfile \

@@ -1,0 +1,300 @@
+"""Is what the documentation names there: links, commands, flags, numbers?"""
+
+import functools
+import importlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+import xml.etree.ElementTree as ElementTree
+
+from absl import flags
+from absl.testing import absltest, parameterized
+
+import bagnet_tf
+from tests.documents import DOCS, ROOT, blocks, pages, prose
+
+_LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
+_INLINE = re.compile(r"`([^`]+)`")
+_FLAG = re.compile(r"(?<![\w-])--([A-Za-z_][\w.]*)")
+# Flags that absl has in every command.
+_ABSL = {"help", "verbosity"}
+# Modules of others that the pages call.
+_OTHERS = {"http.server", "venv", "pip", "mkdocs"}
+_SCORES = {"top1": "top-1", "top5": "top-5"}
+
+
+def _anchor(heading):
+    """As GitHub and the site make it of a heading."""
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "")
+    text = re.sub(r"[^\w\- ]", "", text.lower())
+    return text.replace(" ", "-")
+
+
+def _anchors(page):
+    return {_anchor(heading) for heading in _HEADING.findall(prose(page))}
+
+
+def _links(page):
+    text = re.sub(r"`[^`]*`", "", prose(page))
+    for target in _LINK.findall(text):
+        if "://" not in target and not target.startswith("mailto:"):
+            yield target
+
+
+def _broken_links(page):
+    """What a page links to and is not there."""
+    broken = []
+    for target in _links(page):
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path).resolve() if path else page
+        if not found.exists():
+            broken.append(target)
+        elif anchor and anchor not in _anchors(found):
+            broken.append(target)
+    return broken
+
+
+@functools.cache
+def _scripts():
+    """Modules of the console commands, as in a checkout."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return {
+        name: re.sub(r"^bagnet_tf\.(train|export)\b", r"\1", t.split(":")[0])
+        for name, t in project["scripts"].items()
+    }
+
+
+@functools.cache
+def _make_targets():
+    text = (ROOT / "Makefile").read_text()
+    return set(re.findall(r"^([\w.-]+):", text, re.MULTILINE))
+
+
+def _command_lines(page):
+    """Lines of shell, whole ones: of blocks, and in the text."""
+    for block in blocks(page):
+        if block.language == "sh":
+            text = block.text.replace("\\\n", " ")
+            for line in text.splitlines():
+                yield from re.split(r" [|&;]+ ", line.strip())
+    for code in _INLINE.findall(prose(page).replace("\n", " ")):
+        yield " ".join(code.split())
+
+
+def _called(line):
+    """What a line of shell calls: ("module", NAME) or ("make", TARGET)."""
+    line = line.split(" # ")[0]
+    words = line.split()
+    if words[:1] == ["make"] and len(words) > 1:
+        return "make", words[1]
+    if words and words[0] in _scripts():
+        return "module", _scripts()[words[0]]
+    if words and re.fullmatch(r"bagnet-[a-z-]+", words[0]):
+        return "command", words[0]
+    match = re.search(r"\bpython3? -m ([\w.]+)", line)
+    if match:
+        return "module", re.sub(
+            r"^bagnet_tf\.(train|export)\b", r"\1", match[1]
+        )
+    match = re.match(r"python3? (benchmarks/\w+\.py)", line)
+    return ("file", match[1]) if match else ("", "")
+
+
+@functools.cache
+def _flags_of(module):
+    """Names of a command's flags, with those of absl's in every command."""
+    loaded = importlib.import_module(module)
+    own = getattr(loaded, "_FLAGS", None)
+    if isinstance(own, flags.FlagValues):
+        return set(own) | _ABSL
+    key_flags = flags.FLAGS.get_key_flags_for_module(module)
+    return {flag.name for flag in key_flags} | _ABSL
+
+
+def _unknown(line):
+    """What a line names that is not there, or None."""
+    kind, name = _called(line)
+    if kind == "make":
+        return None if name in _make_targets() else f"make {name}"
+    if kind == "file":
+        return None if (ROOT / name).is_file() else name
+    if kind == "command":
+        return name
+    if kind != "module" or name in _OTHERS:
+        return None
+    if not (ROOT / (name.replace(".", "/") + ".py")).is_file():
+        return name
+    known = _flags_of(name)
+    for flag in _FLAG.findall(line):
+        if flag.split(".")[0].removeprefix("no") not in known and (
+            flag.split(".")[0] not in known
+        ):
+            return f"--{flag} of {name}"
+    return None
+
+
+class LinksTest(parameterized.TestCase):
+    @parameterized.named_parameters(
+        (str(p.relative_to(ROOT)), p) for p in pages()
+    )
+    def test_internal_links(self, page):
+        self.assertEmpty(_broken_links(page))
+
+    def test_site(self):
+        """Builds with nothing to complain of."""
+        with tempfile.TemporaryDirectory() as folder:
+            process = subprocess.run(
+                [sys.executable, "-m", "mkdocs", "build", "--strict"]
+                + ["--site-dir", folder],
+                cwd=ROOT,
+                env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            self.assertEqual(process.returncode, 0, process.stderr)
+            site = pathlib.Path(folder)
+            reference = "".join(
+                page.read_text() for page in (site / "api").glob("*.html")
+            )
+            for name in bagnet_tf.__all__:
+                self.assertRegex(reference, rf'<h2 id="[\w.]+\.{name}"')
+            for page in site.rglob("*.html"):
+                outside = r'(?:<link[^>]+href|src)="https?://'
+                self.assertNotRegex(page.read_text(), outside, page.name)
+
+
+class CommandsTest(parameterized.TestCase):
+    @parameterized.named_parameters(
+        (str(p.relative_to(ROOT)), p) for p in pages()
+    )
+    def test_commands_and_flags(self, page):
+        unknown = {_unknown(line) for line in _command_lines(page)} - {None}
+        self.assertEmpty(unknown)
+
+    def test_that_lines_are_found(self):
+        self.assertIsNone(_unknown("python -m train.main --config.epochs=1"))
+        for line in (
+            "python -m train.none",
+            "python -m train.main --none=1",
+            "bagnet-none",
+            "bagnet-explain --none",
+            "make none",
+            "python benchmarks/none.py",
+        ):
+            self.assertIsNotNone(_unknown(line), line)
+
+
+class PagesTest(parameterized.TestCase):
+    @parameterized.parameters(
+        "index.md",
+        "concepts/geometry.md",
+        "concepts/decision.md",
+        "concepts/heatmaps.md",
+        "concepts/certificates.md",
+    )
+    def test_python_runs(self, page):
+        text = "".join(
+            block.text
+            for block in blocks(DOCS / page)
+            if block.language == "python" and not block.not_run
+        )
+        exec(compile(text, page, "exec"), {"__name__": page})
+
+    def test_drawn_patches(self):
+        """The figure's boxes are those of the geometry, at 6 units a pixel."""
+        geometry = bagnet_tf.PatchGeometry(33, 8)
+        figure = ElementTree.parse(DOCS / "images" / "receptive-field.svg")
+        drawn = {"patch": [], "seen": [], "cell": []}
+        for element in figure.iter("{http://www.w3.org/2000/svg}rect"):
+            if element.get("class"):
+                drawn[element.get("class")].append(element)
+        self.assertLen(drawn["cell"], 5 * 5)
+        [seen] = drawn["seen"]
+        self.assertEqual(int(seen.get("width")), 6 * (70 - 5))
+        self.assertLen(drawn["patch"], 3)
+        for patch in drawn["patch"]:
+            row, col = int(patch.get("data-row")), int(patch.get("data-col"))
+            top, left, bottom, right = geometry.box(row, col)
+            self.assertEqual(
+                [int(patch.get(k)) for k in ("y", "x", "height", "width")],
+                [62 + 6 * top, 40 + 6 * left]
+                + [6 * (bottom - top), 6 * (right - left)],
+            )
+
+    def test_numbers_of_the_published_weights(self):
+        page = (DOCS / "presets" / "published.md").read_text()
+        rows = re.findall(r"^\| `([\w-]+)` \| (.+?) \|", page, re.MULTILINE)
+        self.assertLen(rows, 6)
+        for name, scores in rows:
+            top1, top5 = re.findall(r"[\d.]+", scores)
+            metrics = bagnet_tf.preset_info(name).metrics
+            for text, score in (
+                (top1, metrics["top1"]),
+                (top5, metrics["top5"]),
+            ):
+                digits = len(text.partition(".")[2])
+                self.assertAlmostEqual(
+                    float(text), 100 * score, delta=0.51 * 10**-digits
+                )
+
+
+class PresetCardTest(parameterized.TestCase):
+    """The card's numbers against the record that ships."""
+
+    def setUp(self):
+        super().setUp()
+        folder = ROOT / "bagnet_tf" / "presets_data"
+        self.record = json.loads((folder / "imagenette.json").read_text())
+        self.card = (DOCS / "presets" / "imagenette.md").read_text()
+
+    def _row(self, name):
+        [row] = re.findall(rf"^\| {name} \| (.*) \|$", self.card, re.MULTILINE)
+        return [cell.strip() for cell in row.split("|")]
+
+    @parameterized.parameters(*_SCORES.items())
+    def test_accuracy(self, key, name):
+        score = self.record["evaluation"][key]
+        low, high = score["interval95"]
+        self.assertEqual(
+            self._row(name),
+            [f"{score['value']:.1%}".replace("%", " %")]
+            + [f"{low:.1%} to {high:.1%}".replace("%", " %")],
+        )
+
+    def test_classes(self):
+        accuracies = self.record["evaluation"]["per_class_accuracy"]
+        labels = self.record["labels"]
+        for label, accuracy in zip(labels, accuracies, strict=True):
+            text = f"{accuracy:.1%}".replace("%", " %")
+            self.assertEqual(self._row(label)[1], text)
+
+    def test_file_and_training(self):
+        record = self.record
+        size = f"{record['file']}, {record['bytes']:,} bytes"
+        self.assertEqual(self._row("file"), [size])
+        self.assertEqual(self._row("SHA-256"), [f"`{record['sha256']}`"])
+        parameters = [f"{record['parameters']:,}"]
+        self.assertEqual(
+            self._row("parameters, with batch statistics"), parameters
+        )
+        epochs = record["training"]["config"]["epochs"]
+        best = record["training"]["best_epoch"]
+        self.assertEqual(
+            self._row("epochs"), [f"{epochs}, of which the best is {best}"]
+        )
+
+    def test_readme(self):
+        value = self.record["evaluation"]["top1"]["value"]
+        readme = (ROOT / "README.md").read_text()
+        self.assertIn(f"{value:.1%}".replace("%", " %"), readme)
+
+
+if __name__ == "__main__":
+    absltest.main()
