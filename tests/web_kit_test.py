@@ -218,7 +218,7 @@ class WebKitTest(parameterized.TestCase):
             tool = tomllib.load(file)["tool"]["setuptools"]
         self.assertIn("bagnet_tf.export.web", tool["packages"])
         patterns = tool["package-data"]["bagnet_tf.export.web"]
-        package = pathlib.Path(kit.__file__).parent
+        package = _PAGE.parent
         taken = {path for p in patterns for path in package.glob(p)}
         self.assertContainsSubset(_PAGE_FILES, taken)
 
