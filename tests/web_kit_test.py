@@ -14,7 +14,7 @@ from unittest import mock
 import keras
 from absl.testing import absltest, parameterized
 
-from export.web import kit, litert_js
+from export.web import litert_js
 from export.web.kit import write_web_kit
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
