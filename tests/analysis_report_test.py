@@ -87,6 +87,26 @@ class PageTest(absltest.TestCase):
         found = numbers_of({"a": 1, "b": {"c": 2.5, "d": [3]}, "e": "word"})
         self.assertEqual(found, [("a", 1), ("b › c", 2.5), ("e", "word")])
 
+    def test_intervals_are_numbers(self):
+        found = numbers_of({"a": {"interval95": [0.123456, 12.0]}, "b": [1, 2]})
+        self.assertEqual(found, [("a › interval95", "0.1235 to 12")])
+        self.assertEmpty(numbers_of({"interval95": None}))
+
+    def test_short_tables_are_open(self):
+        for count, state in ((12, "<details open>"), (13, "<details>")):
+            rows = [["a", "1"]] * count
+            text = render_page("t", {}, [_section(numbers=(), rows=rows)])
+            self.assertIn(f"{state}<summary>Table", text)
+
+    def test_arguments_stay_whole(self):
+        command = "python -m it --a='b c' --some-thing=x"
+        text = render_page("t", {}, [_section(command=command)])
+        self.assertIn(
+            "<pre><span>python -m it</span> <span>--a=&#x27;b c&#x27;</span> "
+            "<span>--some-thing=x</span></pre>",
+            text,
+        )
+
 
 class ReportTest(absltest.TestCase):
     def setUp(self):

@@ -194,13 +194,16 @@ def _section(name, content, output) -> Section:
 def numbers_of(summary: Mapping, before: str = "") -> list[tuple[str, object]]:
     """Single numbers and words of a summary, with the way to each.
 
-    Lists are left out: they are in the figure and in the JSON file.
+    Lists but intervals are left out: they are in the figure and in the JSON
+    file.
     """
     found = []
     for key, value in summary.items():
         words = f"{before} › {key}" if before else str(key)
         if isinstance(value, Mapping):
             found += numbers_of(value, words)
+        elif isinstance(value, list) and "interval" in key:
+            found.append((words, " to ".join(f"{end:.4g}" for end in value)))
         elif not isinstance(value, list | None):
             found.append((words, value))
     return found

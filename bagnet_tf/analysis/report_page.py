@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 _MOST_ROWS = 60  # Of a table; the CSV file has all.
 _MOST_NUMBERS = 60
+_FEW = 12  # Rows that are shown without a click.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +64,7 @@ th { color: var(--lesser); font-weight: 600; }
 td.number { text-align: right; }
 pre { background: var(--block); padding: .7rem; border-radius: .4rem;
   overflow-x: auto; font-size: .8125rem; white-space: pre-wrap; }
+pre span { display: inline-block; max-width: 100%; }
 summary { cursor: pointer; padding: .4rem 0; }
 nav ul { padding-left: 1.2rem; }
 """
@@ -128,7 +130,7 @@ def _section(section: Section) -> str:
             len(section.rows),
         )
         + '<p class="lesser">Made by (add --data_dir if the dataset is not '
-        f"in its default folder):</p><pre>{html.escape(section.command)}</pre>"
+        f"in its default folder):</p><pre>{_command(section.command)}</pre>"
         "</section>"
     )
 
@@ -137,7 +139,18 @@ def _folded(title, table, shown, total) -> str:
     if not total:
         return ""
     rest = f" (the first {shown} of {total})" if shown < total else ""
-    return f"<details><summary>{title}{rest}</summary>{table}</details>\n"
+    state = " open" if total <= _FEW else ""
+    return (
+        f"<details{state}><summary>{title}{rest}</summary>{table}</details>\n"
+    )
+
+
+def _command(text) -> str:
+    """Lines end between arguments: else browsers break after a hyphen."""
+    return " ".join(
+        f"<span>{html.escape(argument)}</span>"
+        for argument in re.split(" (?=--)", text)
+    )
 
 
 def _table(header, rows) -> str:
