@@ -168,7 +168,7 @@ def _of_features(patch_logits, labels, window, defense) -> tuple:
     if features.possible is not features.values:
         totals = tf.reduce_sum(features.possible, axis=(1, 2))
     certified = certified_by_masking(
-        features, totals.numpy(), labels, window, defense.threshold
+        features, totals.numpy(), labels, decisions, window, defense.threshold
     )
     return decisions, certified
 

@@ -72,6 +72,7 @@ def certified_by_masking(
     features: Features,
     totals: np.ndarray,
     labels: np.ndarray,
+    decisions: np.ndarray,
     window: tuple[int, int],
     threshold: float,
 ) -> np.ndarray:
@@ -83,13 +84,15 @@ def certified_by_masking(
     a threshold T 1 / (1 - T) times that (just not masked).
 
     Three tests, each on what the one before left open: the label without twice
-    its strongest window against all that others have proves; the window that
-    leaves the label least refutes; all windows decide the rest.
+    its strongest window against all that others have proves; the decision, if
+    it is another class, and the window that leaves the label least refute; all
+    windows decide the rest.
 
     Args:
         features: Of the patches, at least 0.
         totals: Sums of `features.possible` over the grid, (batch, classes).
         labels: Int (batch,).
+        decisions: What `masked_decisions` found, int (batch,).
         window: (rows, cols) of the windows.
         threshold: As in `masked_decisions`.
 
@@ -103,7 +106,7 @@ def certified_by_masking(
     least = tf.reduce_sum(own, axis=(1, 2)) - 2 * tf.reduce_max(sums, (1, 2, 3))
     most = others.max(axis=-1) / (1 - threshold)
     certified = least.numpy() - most > margin
-    images = np.flatnonzero(~certified)
+    images = np.flatnonzero(~certified & (decisions == labels))
     if not len(images):
         return certified
     needed = _needed(tf.gather(own, images), window, threshold, margin[images])
