@@ -6,7 +6,10 @@ import subprocess
 import sys
 import tempfile
 
+from absl import flags
 from absl.testing import absltest, parameterized
+
+from train import config_flag
 
 _ROOT = pathlib.Path(__file__).parents[1]
 
@@ -99,14 +102,71 @@ class TrainCommandTest(parameterized.TestCase):
         ("config", ["--config=glyps"], "one of finetune, glyphs,"),
         ("no_workdir", ["--config=glyphs"], "workdir"),
         ("strategy", ["--strategy=fast"], "mirrored"),
-        ("key", ["--config=glyphs", "--config.epoch=3"], "epoch"),
+        ("key", ["--config=glyphs", "--config.epoch=3"], "'epoch'"),
+        ("inner_key", ["--config=glyphs", "--config.epochs.x=3"], "epochs.x"),
     )
     def test_mistakes_are_one_line(self, arguments, message):
         process = _start("-m", "train.main", *arguments)
         output, errors = process.communicate()
-        self.assertGreater(process.returncode, 0)
-        self.assertNotIn("Traceback", errors)
-        self.assertIn(message, output + errors)
+        self.assertEqual((process.returncode, output), (2, ""), errors)
+        self.assertLen(errors.splitlines(), 1, errors)
+        self.assertStartsWith(errors, "train: ")
+        self.assertIn(message, errors)
+
+
+class ConfigFlagTest(parameterized.TestCase):
+    """What a user's own file may do wrong."""
+
+    def _parsed(self, value):
+        values = flags.FlagValues()
+        holder = config_flag.config(values)
+        values(["train", f"--config={value}"])
+        return holder.value
+
+    def _file(self, text):
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        path = pathlib.Path(folder) / "own.py"
+        path.write_text(text)
+        return path
+
+    @parameterized.named_parameters(
+        ("syntax", "def get_config(:", r"SyntaxError: .*line 1"),
+        ("import", "\nimport no_such", r"ModuleNotFoundError: .*line 2"),
+        ("raises", "def get_config():\n  1 / 0", r"ZeroDivisionError.*line 2"),
+        ("attribute", "def get_config():\n  [].a", r"AttributeError.*line 2"),
+        ("exits", "raise SystemExit(0)", r"SystemExit: 0, line 1"),
+        ("nothing", "x = 1", r"no attribute 'get_config'"),
+        ("returns", "def get_config():\n  return {}", r"returns a ConfigDict"),
+    )
+    def test_a_file_that_gives_no_configuration(self, text, message):
+        path = self._file(text)
+        end = f".* Received: config='{path}'$"
+        with self.assertRaisesRegex(flags.Error, message + end) as caught:
+            self._parsed(path)
+        self.assertStartsWith(str(caught.exception), "config must be ")
+
+    def test_a_file_without_some_key(self):
+        path = self._file(
+            "from train.configs import glyphs\n"
+            "def get_config():\n"
+            "  config = glyphs.get_config()\n"
+            "  del config.width, config.seed\n"
+            "  return config\n"
+        )
+        with self.assertRaisesRegex(flags.Error, r"missing: seed, width\)"):
+            self._parsed(path)
+
+    @parameterized.parameters("no.py", "", "..", "/dev/null", "glyphs.py")
+    def test_what_is_no_file(self, value):
+        with self.assertRaisesRegex(
+            flags.Error, f"one of finetune, .* Received: config='{value}'$"
+        ):
+            self._parsed(value)
+
+    def test_own_file_and_shipped_name(self):
+        path = self._file("from train.configs.glyphs import get_config")
+        self.assertEqual(self._parsed(path), self._parsed("glyphs"))
+        self.assertTrue(self._parsed(path).is_locked)
 
 
 if __name__ == "__main__":

@@ -19,20 +19,14 @@ import pathlib
 import sys
 
 from absl import flags, logging
-from ml_collections import config_flags
 
 from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.entry import INTERRUPTED, run_command
 from bagnet_tf.commands.json_answer import for_people, print_json
 
-from . import strategy_flags
+from . import config_flag, strategy_flags
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config",
-    None,
-    "A configuration: a .py file, or the name of one of train/configs. "
-    "--config.KEY=VALUE changes an entry.",
-)
+_CONFIG = config_flag.config(flags.FLAGS)
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Folder for models, metrics, checkpoints and logs."
 )
@@ -156,25 +150,8 @@ def _steps_to_profile() -> list[int] | None:
         ) from error
 
 
-def _expand_config_name(argument: str) -> str:
-    """Turns `--config=NAME` into the path of a configuration that we ship."""
-    flag, _, value = argument.partition("=")
-    if flag.lstrip("-") != "config" or not value.isidentifier():
-        return argument
-    folder = pathlib.Path(__file__).parent / "configs"
-    path = folder / f"{value}.py"
-    if not path.is_file():
-        names = sorted(p.stem for p in folder.glob("[!_]*.py"))
-        sys.exit(
-            f"train: config must be a .py file or one of {', '.join(names)}. "
-            f"Received: config={value!r}"
-        )
-    return f"{flag}={path}"
-
-
 def run() -> None:
     """Entry point of `bagnet-train`."""
-    sys.argv[1:] = [_expand_config_name(a) for a in sys.argv[1:]]
     run_command(main, "train")
 
 

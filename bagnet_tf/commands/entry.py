@@ -73,10 +73,10 @@ def run_command(
             sys.exit(_reader_gone())
         except (flags.Error, ValueError, OSError) as error:
             sys.exit(_report(name, error))
-        except AttributeError as error:  # An unknown --config.KEY, wrapped.
+        except (AttributeError, KeyError) as error:  # An unknown --config.KEY.
             cause = error.args[0]
             reason = cause.args[0] if isinstance(cause, KeyError) else cause
-            sys.exit(_report(name, f"no such configuration key: {reason}"))
+            sys.exit(_report(name, f"--config has no such key: {reason}"))
         return arguments
 
     def guarded(argv):
