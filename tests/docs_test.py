@@ -1,5 +1,6 @@
 """Is what the documentation names there: links, commands, flags, numbers?"""
 
+import contextlib
 import functools
 import importlib
 import json
@@ -198,6 +199,7 @@ class PagesTest(parameterized.TestCase):
         "concepts/decision.md",
         "concepts/heatmaps.md",
         "concepts/certificates.md",
+        "../README.md",
     )
     def test_python_runs(self, page):
         text = "".join(
@@ -205,7 +207,8 @@ class PagesTest(parameterized.TestCase):
             for block in blocks(DOCS / page)
             if block.language == "python" and not block.not_run
         )
-        exec(compile(text, page, "exec"), {"__name__": page})
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            exec(compile(text, page, "exec"), {"__name__": page})
 
     def test_drawn_patches(self):
         """The figure's boxes are those of the geometry, at 6 units a pixel."""
