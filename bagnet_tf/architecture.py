@@ -97,13 +97,16 @@ def _bagnet(receptive_field: int, stages_with_3x3: int) -> Architecture:
 
 
 BAGNET9 = _bagnet(9, stages_with_3x3=2)
+"""Patches of 9x9 pixels: a 3x3 in the first block of two stages."""
 BAGNET17 = _bagnet(17, stages_with_3x3=3)
+"""Patches of 17x17 pixels: a 3x3 in the first block of three stages."""
 BAGNET33 = _bagnet(33, stages_with_3x3=4)
+"""Patches of 33x33 pixels: a 3x3 in the first block of all four stages."""
 
 ARCHITECTURES = {a.name: a for a in (BAGNET9, BAGNET17, BAGNET33)}
+"""BAGNET9, BAGNET17 and BAGNET33 by their names."""
 
-# The price of locality is measured against it: the same network with a 3x3 in
-# every block, so that a cell's receptive field is 177 pixels wide.
+# The price of locality is measured against it.
 CONTROL = Architecture(
     "control",
     tuple(
@@ -112,6 +115,8 @@ CONTROL = Architecture(
     ),
     padding="same",
 )
+"""The same network with a 3x3 in every block, padded, so that a cell's
+receptive field is 177 pixels wide: no BagNet, but what one is compared with."""
 
 
 def batch_norm_name(convolution: str) -> str:
