@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 
+import keras
 import numpy as np
 from absl.testing import absltest, parameterized
 from PIL import Image
@@ -23,6 +24,7 @@ from PIL import Image
 from bagnet_tf.datasets import image_source
 from bagnet_tf.model_info import ModelInfo
 from tests.small_models import tiny_model
+from train.workdir import Workdir
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _MOST_BYTES = 2_000  # Of a file that is written.
@@ -31,6 +33,19 @@ _MOST_BYTES = 2_000  # Of a file that is written.
 def _limit_files():
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # An error, not the end.
     resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST_BYTES, _MOST_BYTES))
+
+
+@contextlib.contextmanager
+def _full_disk():
+    """In this process, as long as it lasts."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST_BYTES, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def _all_files(folder):
@@ -145,6 +160,35 @@ class FullDiskTest(DiskTestCase):
         file.write_text("no folder")
         self._fails_in_one_line(name, file / "output")
         self.assertEqual(file.read_text(), "no folder")
+
+
+class WorkdirTest(absltest.TestCase):
+    """What training writes, on a disk that is full for a while."""
+
+    def test_a_model_is_written_whole_or_not_at_all(self):
+        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        files, model = Workdir(str(folder)), tiny_model(classes=2)
+        info = ModelInfo((64, 64), ("cat", "dog"))
+        with _full_disk(), self.assertRaisesRegex(OSError, "/last.keras can"):
+            files.save_model(model, info, files.last_model)
+        self.assertEmpty(_all_files(folder))
+        files.save_model(model, info, files.last_model)
+        weights = keras.models.load_model(files.last_model).get_weights()
+        for stored, own in zip(weights, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(stored, own)
+
+    def test_curves(self):
+        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        with _full_disk(), self.assertRaisesRegex(OSError, "/metrics.png can"):
+            Workdir(str(folder)).save_curves(
+                [
+                    {"epoch": e, "loss": 1.0, "holdout_accuracy": 0.5}
+                    | {"accuracy": 0.5, "holdout_loss": 1.0}
+                    | {"learning_rate": 0.1}
+                    for e in (1, 2)
+                ]
+            )
+        self.assertEmpty(_all_files(folder))
 
 
 class TmpfsTest(DiskTestCase):

@@ -13,6 +13,7 @@ from absl import logging
 from bagnet_tf.datasets import ImageSource
 from bagnet_tf.geometry import has_patches
 from bagnet_tf.model_info import ModelInfo
+from bagnet_tf.tensorflow_files import file_errors_named
 
 from .evaluation import Evaluator
 from .pictures import NUM_PICTURES, EvidencePictures
@@ -161,7 +162,10 @@ class RunRecord:
             entry["learning_rate"],
             entry["images_per_second"],
         )
-        with self._board.as_default(step=entry["epoch"]):
+        with (
+            file_errors_named("TensorBoard's log in workdir"),
+            self._board.as_default(step=entry["epoch"]),
+        ):
             for key in entry.keys() - {"epoch", "step"}:
                 if entry[key] is not None:
                     tf.summary.scalar(key, entry[key])
@@ -169,4 +173,4 @@ class RunRecord:
                 tf.summary.image(
                     "evidence", self._pictures(), max_outputs=NUM_PICTURES
                 )
-        self._board.flush()
+            self._board.flush()

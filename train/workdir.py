@@ -3,7 +3,7 @@
 import json
 import pathlib
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 import ml_collections
@@ -92,9 +92,7 @@ class Workdir:
         self, model: keras.Model, info: ModelInfo, path: pathlib.Path
     ) -> None:
         """Writes a model and the JSON beside it, each whole or not at all."""
-        temporary = path.with_name(f"tmp-{path.name}")
-        model.save(temporary)
-        temporary.replace(path)
+        _write_whole(path, model.save)
         info.save(model, path)
 
     def save_metrics(self, metrics: Mapping) -> None:
@@ -104,12 +102,30 @@ class Workdir:
     def save_curves(self, history: list[dict]) -> None:
         """Writes `metrics.png`, the learning curves."""
         figure = render_curves(history, str(self.path))
-        temporary = self.path / "tmp-metrics.png"
-        save_picture(figure, temporary)
-        temporary.replace(self.path / "metrics.png")
+        _write_whole(
+            self.path / "metrics.png", lambda path: save_picture(figure, path)
+        )
 
     def _rewrite_history(self, lines: list[str]) -> None:
         write_text(self._history, "".join(f"{line}\n" for line in lines))
+
+
+def _write_whole(
+    path: pathlib.Path, write: Callable[[pathlib.Path], None]
+) -> None:
+    """Writes under a temporary name, then renames.
+
+    Raises:
+        OSError: If it cannot be written, such as to a full disk, which the
+            rest may not fill.
+    """
+    temporary = path.with_name(f"tmp-{path.name}")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(f"{path} cannot be written ({error})") from error
 
 
 def _stored_config(path: pathlib.Path) -> dict:
