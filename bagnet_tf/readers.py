@@ -1,12 +1,17 @@
 """How is a part of an image read when the whole does not fit into memory?"""
 
 import os
+import struct
 from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
 from bagnet_tf.geometry import Box
+
+# Deflate makes at most so many bytes of one (zlib's documentation).
+_DEFLATE_LIMIT = 1032
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # By the kind of colour.
 
 
 class RegionReader(Protocol):
@@ -128,6 +133,7 @@ class FileReader:
             image = self._vips.Image.new_from_file(
                 str(path), access="sequential", fail_on="truncated"
             )
+            _check_length(self.name)
             turned = image.get_typeof("orientation") != 0
             if turned and image.get("orientation") != 1:
                 # Turning needs rows in another order than they are stored.
@@ -154,6 +160,25 @@ class FileReader:
         return ValueError(
             "image must be a whole file of a format that libvips reads "
             f"({reason}). Received: image={self.name!r}"
+        )
+
+
+def _check_length(path):
+    """Refuses a PNG too short for the pixels that its header claims.
+
+    Decoding it would go on for a minute before the end is found missing.
+    """
+    with open(path, "rb") as file:
+        header = file.read(26)
+    if header[:8] != b"\x89PNG\r\n\x1a\n":
+        return
+    width, height, depth, kind = struct.unpack(">IIBB", header[16:])
+    bits = depth * _PNG_CHANNELS[kind]
+    length = os.path.getsize(path)
+    if width * height * bits // 8 > _DEFLATE_LIMIT * length:
+        raise ValueError(
+            f"image must be a whole file: {length} bytes cannot hold "
+            f"{width} x {height} pixels. Received: image={path!r}"
         )
 
 

@@ -1,7 +1,9 @@
 """Tests that tiles give what the whole image gives, and can be resumed."""
 
 import pathlib
+import struct
 import tempfile
+import zlib
 
 import numpy as np
 from absl.testing import parameterized
@@ -219,6 +221,21 @@ class ReaderTest(parameterized.TestCase):
         self.path.write_bytes(content[: len(content) // 2])
         with self.assertRaisesRegex(ValueError, "image must be a whole file"):
             FileReader(self.path).read(Box(0, 0, 300, 300))
+
+    def test_refuses_a_png_too_short_for_its_size_at_once(self):
+        Image.new("RGB", (40, 40)).save(self.path)
+        content = bytearray(self.path.read_bytes())
+        content[16:24] = struct.pack(">II", 16_776_990, 21)
+        content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+        self.path.write_bytes(content)
+        with self.assertRaisesRegex(ValueError, "cannot hold 16776990 x 21"):
+            FileReader(self.path)
+
+    @parameterized.parameters("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+    def test_reads_what_is_compressed_as_far_as_can_be(self, mode):
+        """So the limit refuses no whole file."""
+        Image.new(mode, (3000, 1000)).save(self.path, compress_level=9)
+        self.assertEqual(FileReader(self.path).shape, (1000, 3000, 3))
 
     def test_refuses_pixels_of_another_shape(self):
         reader = CallbackReader(lambda box: np.zeros((2, 2, 3)), (9, 9, 3))
