@@ -219,6 +219,12 @@ class CommandsTest(parameterized.TestCase):
         self.assertLen(lines, 1, said)
         self.assertStartsWith(lines[0], f"{name}: ")
 
+    @parameterized.parameters(*_WRONG_DATASET)
+    def test_a_wrong_dataset_is_called_so(self, name):
+        _, _, said = _results()["wrong_dataset", name]
+        self.assertIn("dataset must be a TFDS dataset", said)
+        self.assertIn("Received: dataset='no_such_dataset'", said)
+
     @parameterized.parameters(
         *(n for n in _MODULES if n not in ("train", "verify-export"))
     )

@@ -251,7 +251,7 @@ class TfdsTest(parameterized.TestCase):
 
     def test_unknown_dataset_lists_close_names(self):
         with self.assertRaisesRegex(
-            ValueError, "imagenette.*Received: name='imagenete/320px-v2'"
+            ValueError, "imagenette.*Received: dataset='imagenete/320px-v2'"
         ):
             image_source("imagenete/320px-v2")
 
@@ -264,7 +264,7 @@ class TfdsTest(parameterized.TestCase):
         "", "../x", "a b", "imagenette/5px", "mnist:9.9.9"
     )
     def test_wrong_name_is_one_line(self, name):
-        with self.assertRaisesRegex(ValueError, "^name must .*$") as caught:
+        with self.assertRaisesRegex(ValueError, "^dataset must .*$") as caught:
             image_source(name, self.enterContext(tempfile.TemporaryDirectory()))
         self.assertNotIn("\n", str(caught.exception))
 

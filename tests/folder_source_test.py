@@ -23,7 +23,7 @@ class FolderTest(parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, message) as caught:
             image_source(self.name)
         self.assertNotIn("\n", str(caught.exception))
-        self.assertIn(f"Received: name={self.name!r}", str(caught.exception))
+        self.assertIn(f"Received: dataset={self.name!r}", str(caught.exception))
 
     @parameterized.parameters("val", "validation")
     def test_split_folders(self, validation):

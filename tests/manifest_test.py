@@ -190,7 +190,7 @@ class ErrorsTest(ManifestTestCase):
         with self.assertRaisesRegex(ValueError, message) as caught:
             image_source(self.name)
         self.assertNotIn("\n", str(caught.exception))
-        self.assertIn(f"Received: name={self.name!r}", str(caught.exception))
+        self.assertIn(f"Received: dataset={self.name!r}", str(caught.exception))
 
     # fmt: off
     @parameterized.named_parameters(

@@ -140,7 +140,8 @@ class _ClassFolders:
 
     def _error(self, rule):
         return ValueError(
-            f"The folder of name must {rule}. Received: name={self._name!r}"
+            f"The folder of dataset must {rule}. "
+            f"Received: dataset={self._name!r}"
         )
 
 

@@ -219,6 +219,6 @@ class _Manifest:
 
     def _error(self, rule, found):
         return ValueError(
-            f"The CSV file of name must {rule}; {found}. "
-            f"Received: name={self._name!r}"
+            f"The CSV file of dataset must {rule}; {found}. "
+            f"Received: dataset={self._name!r}"
         )

@@ -10,7 +10,7 @@ _FOLDER_PREFIX = "folder:"
 
 
 def image_source(
-    name: str,
+    dataset: str,
     data_dir: str | None = None,
     skip_corrupt: bool = False,
     channels: int = 3,
@@ -23,7 +23,7 @@ def image_source(
         >>> source.labels[example["label"]], example["image"].shape
 
     Args:
-        name: `"glyphs"`, the built-in dataset; `"folder:PATH"`, a folder of
+        dataset: `"glyphs"`, the built-in dataset; `"folder:PATH"`, a folder of
             images, or `"folder:PATH/FILE.csv"`, a list of images (see
             `FolderSource`); or a TFDS name such as
             `"imagenette/320px-v2"`, which is downloaded and prepared if it is
@@ -40,11 +40,11 @@ def image_source(
         The image source.
 
     Raises:
-        ValueError: If the name is unknown, or the dataset is not one of
-            labelled images, or cannot have so many channels.
+        ValueError: If the dataset is unknown, or is not one of labelled
+            images, or cannot have so many channels.
         FileNotFoundError: If a TFDS dataset is neither on disk nor to be had.
     """
-    source = _source(name, data_dir, skip_corrupt, channels)
+    source = _source(dataset, data_dir, skip_corrupt, channels)
     return WithoutCorrupt(source) if skip_corrupt else source
 
 

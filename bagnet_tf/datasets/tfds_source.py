@@ -125,15 +125,15 @@ def _builder(name, data_dir):
             builder_class = tfds.builder_cls(dataset)
             configs = ", ".join(builder_class.builder_configs) or "none"
             raise ValueError(
-                "name must have a configuration and version that TFDS knows "
+                "dataset must have a configuration and version that TFDS knows "
                 f"(configurations: {configs}; version: "
-                f"{builder_class.VERSION}). Received: name={name!r}"
+                f"{builder_class.VERSION}). Received: dataset={name!r}"
             ) from error
         close = difflib.get_close_matches(dataset, [*known, "glyphs"], n=5)
         hint = f" Close names: {', '.join(close)}." if close else ""
         raise ValueError(
-            "name must be a TFDS dataset (tensorflow.org/datasets/catalog), "
-            f"{' or '.join(_OTHER_SOURCES)}.{hint} Received: name={name!r}"
+            "dataset must be a TFDS dataset (tensorflow.org/datasets/catalog), "
+            f"{' or '.join(_OTHER_SOURCES)}.{hint} Received: dataset={name!r}"
         ) from error
 
 
@@ -177,8 +177,8 @@ def _feature_name(info, name, role):
         for key, feature in dict(info.features or {}).items()
     )
     raise ValueError(
-        f"name must be a dataset with one {kind} feature; this one has "
-        f"{features or 'no features'}. Received: name={name!r}"
+        f"dataset must be a dataset with one {kind} feature; this one has "
+        f"{features or 'no features'}. Received: dataset={name!r}"
     )
 
 
