@@ -173,11 +173,12 @@ def _compiled_model(path, image, threads) -> Run:
 
 def _untrained(options, folder) -> dict:
     """Writes files of a network of random weights, and what they are."""
+    from bagnet_tf.export.formats import artefacts
+    from bagnet_tf.export.metadata import describe
+    from bagnet_tf.export.request import Request
+
     from bagnet_tf.model_info import ModelInfo, numbered_labels
     from bagnet_tf.models import BagNet
-    from export.formats import artefacts
-    from export.metadata import describe
-    from export.request import Request
 
     model = BagNet(ARCHITECTURES[options.architecture], classes=options.classes)
     size = options.image_size, options.image_size

@@ -30,9 +30,10 @@ _DISTILLED_BATCH = 16
 
 def main() -> None:
     """Measures and reports."""
+    from bagnet_tf.export.images import real_images
+    from bagnet_tf.export.request import Request
+
     from bagnet_tf.loading import load_model
-    from export.images import real_images
-    from export.request import Request
 
     options = _options()
     model, info = load_model("imagenette")
@@ -75,7 +76,7 @@ def main() -> None:
 
 def _variants(request, steps) -> Mapping[str, Callable]:
     """By name, what writes a file to a path."""
-    from export.formats import FORMATS
+    from bagnet_tf.export.formats import FORMATS
 
     variants = {
         "float32": functools.partial(FORMATS["litert"].write, request),
@@ -101,14 +102,14 @@ def _variants(request, steps) -> Mapping[str, Callable]:
 def _write(
     path, *, request, clipped=None, equalized=True, float_stage=None, steps=0
 ) -> None:
-    from export.calibration import (
+    from bagnet_tf.export.calibration import (
         CLIPPED,
         activation_ranges,
         largest_activations,
     )
-    from export.equalization import equalize
-    from export.litert import convert_int8
-    from export.quantization import rounding_network
+    from bagnet_tf.export.equalization import equalize
+    from bagnet_tf.export.litert import convert_int8
+    from bagnet_tf.export.quantization import rounding_network
 
     clipped = CLIPPED if clipped is None else clipped
     calibration = functools.partial(
@@ -187,7 +188,7 @@ def _maps(network, images) -> np.ndarray:
 
 
 def _fidelity(run, images, wanted) -> dict[str, float]:
-    from export.fidelity import (
+    from bagnet_tf.export.fidelity import (
         contrast_maps,
         map_correlations,
         patch_agreement,

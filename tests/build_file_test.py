@@ -116,6 +116,17 @@ class BuildFileTest(parameterized.TestCase):
         names = {target["name"] for target in _of_kind("py_binary")}
         self.assertEmpty({n for n in names if (ROOT / n).is_dir()})
 
+    def test_benchmarks_import_what_is_installed(self):
+        """A script has its own folder on the path, not the checkout's."""
+        for file in import_graph.python_files():
+            if file.startswith("benchmarks/"):
+                modules = {
+                    node.module.partition(".")[0]
+                    for node in ast.walk(import_graph.tree_of(file))
+                    if isinstance(node, ast.ImportFrom)
+                }
+                self.assertNoCommonElements(modules, {"train", "export"}, file)
+
     def test_every_program_has_a_binary(self):
         programs = {
             file
