@@ -39,9 +39,7 @@ class DocumentsTest(parameterized.TestCase):
             self.assertEmpty(wrong, block.text)
 
     @parameterized.named_parameters(
-        (str(p.relative_to(ROOT)), p)
-        for p in pages()
-        if p.name not in _OTHERS
+        (str(p.relative_to(ROOT)), p) for p in pages() if p.name not in _OTHERS
     )
     def test_tables_of_numbers_name_their_files(self, page):
         for table in _TABLE.finditer(prose(page)):
