@@ -1,3 +1,5 @@
+import contextlib
+import io
 import json
 import pathlib
 import tempfile
@@ -15,6 +17,11 @@ from bagnet_tf.loading import load_model
 from tests.training_helpers import stop_after, tiny_config
 from train import trainer
 from train.trainer import train
+
+
+class _Terminal(io.StringIO):
+    def isatty(self):
+        return True
 
 
 class TrainerTest(parameterized.TestCase):
@@ -124,6 +131,30 @@ class TrainerTest(parameterized.TestCase):
             strict=True,
         ):
             np.testing.assert_array_equal(actual, expected, expected.path)
+
+    def test_progress_on_a_terminal(self):
+        config = tiny_config(epochs=1, warmup_epochs=0)
+        workdir = self.folder / "run"
+        with stop_after(1):
+            train(config, str(workdir))
+        with (
+            contextlib.redirect_stdout(io.StringIO()) as printed,
+            contextlib.redirect_stderr(_Terminal()) as shown,
+        ):
+            train(config, str(workdir))
+        self.assertEqual(printed.getvalue(), "")
+        # Steps before and after the stop, and their means; photos scored.
+        [line] = (workdir / "metrics.jsonl").read_text().splitlines()
+        entry = json.loads(line)
+        self.assertRegex(shown.getvalue(), r"Epoch 1/1: .*\| 1/3 ")
+        self.assertRegex(
+            shown.getvalue(),
+            r"Epoch 1/1: 100%.*\| 3/3 .*step.*, "
+            f"loss={entry['loss']:.4f}, accuracy={entry['accuracy']:.4f}]",
+        )
+        self.assertRegex(
+            shown.getvalue(), r"validation\[:20\]: 100%.*\| 20/20 .*image"
+        )
 
     def test_last_epoch_is_lost_with_its_checkpoint_only(self):
         # Killed after the metrics line of an epoch, before its checkpoint.

@@ -1,12 +1,12 @@
 """How well does a model do on a split? Decisions, and evidence on masks."""
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
+import tqdm
 
 from bagnet_tf.datasets import ImageSource
 from bagnet_tf.datasets.batches import (
@@ -247,13 +247,16 @@ class Evaluator:
         batches = evaluation_batches(
             source, split, self._image_size, self._batch_size
         )
-        steps = -(-source.num_examples(split) // self._batch_size)
-        progress = keras.utils.Progbar(steps) if sys.stdout.isatty() else None
-        with corrupt_images_named(source, split):
+        progress = tqdm.tqdm(
+            desc=split,
+            total=source.num_examples(split),
+            unit="image",
+            disable=None,  # Shown where stderr is a terminal.
+        )
+        with progress, corrupt_images_named(source, split):
             for batch in batches:
                 yield batch, network(batch["image"], self._batch_size)
-                if progress:
-                    progress.add(1)
+                progress.update(len(batch["label"]))
 
     def _decision_scores(self, fitted: Mapping):
         """Scores that start from zero, of the kind that labels and head ask."""

@@ -5,13 +5,13 @@ at any step and goes on where it was.
 """
 
 import dataclasses
-import sys
 import time
 from collections.abc import Sequence
 
 import keras
 import ml_collections
 import tensorflow as tf
+import tqdm
 from absl import logging
 
 from bagnet_tf.datasets import image_source
@@ -188,27 +188,20 @@ class _Run:
                 self._source, self._config, epoch, first, context
             )
         )
-        progress = None
-        if sys.stdout.isatty() and self._is_chief:
-            print(f"Epoch {epoch + 1}/{self._config.epochs}")
-            progress = keras.utils.Progbar(self._steps)
-            progress.update(first)
         start, iterator = time.monotonic(), iter(batches)
-        while self.epoch == epoch:
-            if stopped():
-                return False
-            profiler.before(self.step)
-            count = self._steps_at_once()
-            totals = self._train_steps(iterator, tf.constant(count))
-            self._totals.assign_add(totals)
-            self._step.assign_add(count)
-            if progress:
-                means = totals.numpy() / count
-                names = ("loss", "accuracy")
-                progress.add(count, list(zip(names, means, strict=True)))
-            every = self._config.checkpoint_steps
-            if every and self.step % every == 0 and self.epoch == epoch:
-                self.checkpoint()
+        with self._progress(first) as progress:
+            while self.epoch == epoch:
+                if stopped():
+                    return False
+                profiler.before(self.step)
+                count = self._steps_at_once()
+                totals = self._train_steps(iterator, tf.constant(count))
+                self._totals.assign_add(totals)
+                self._step.assign_add(count)
+                self._show(progress, count)
+                every = self._config.checkpoint_steps
+                if every and self.step % every == 0 and self.epoch == epoch:
+                    self.checkpoint()
         seconds = time.monotonic() - start
         images = (self._steps - first) * self._config.batch_size
         self._speed = {
@@ -216,6 +209,26 @@ class _Run:
             "training_seconds": seconds,
         }
         return True
+
+    def _progress(self, first) -> tqdm.tqdm:
+        """A bar of the epoch's steps, from that on where it begins."""
+        return tqdm.tqdm(
+            desc=f"Epoch {self.epoch + 1}/{self._config.epochs}",
+            total=self._steps,
+            initial=first,
+            unit="step",
+            # None: shown where stderr is a terminal.
+            disable=None if self._is_chief else True,
+        )
+
+    def _show(self, progress, count):
+        """Moves the bar on, with the means of the epoch so far."""
+        if progress.disable:
+            return  # Reading the totals waits for the device.
+        loss, accuracy = self._totals.numpy() / (progress.n + count)
+        means = {"loss": f"{loss:.4f}", "accuracy": f"{accuracy:.4f}"}
+        progress.set_postfix(means, refresh=False)
+        progress.update(count)
 
     def _steps_at_once(self) -> int:
         """As many as are asked for, to the next checkpoint or epoch."""
