@@ -85,6 +85,28 @@ def load_model(
     return network, _info(network, stored, image_size, labels)
 
 
+def model_title(name: str) -> str:
+    """What people call a model: a word or two, not a path.
+
+    Args:
+        name: As `load_model` takes it.
+
+    Returns:
+        That of a preset; or a file's name without its ending, or its folder's
+        where it is `model.keras`, as those of all runs are.
+
+    Example:
+        >>> model_title("runs/flowers/model.keras")
+        'flowers'
+    """
+    if name in PRESETS:
+        return name
+    path = pathlib.Path(os.path.abspath(name))
+    # The root folder has no name.
+    of_folder = path.stem == "model" and path.parent.name
+    return of_folder or path.stem
+
+
 def read_labels(path: str | os.PathLike) -> list[str]:
     """Reads class names, one a line, by class id.
 

@@ -56,8 +56,8 @@ def check_output(output: str | os.PathLike, overwrite: bool) -> None:
         return
     if not overwrite:
         raise ValueError(
-            "output must be a folder that does not exist, or --overwrite must "
-            f"be given to replace it. Received: output={str(output)!r}"
+            "output exists; --overwrite replaces it, if it is an export. "
+            f"Received: output={str(output)!r}"
         )
     # --overwrite deletes a whole folder: a slip must not cost other files.
     if output.is_symlink() or not (output / METADATA_FILE).is_file():

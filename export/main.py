@@ -27,6 +27,13 @@ from . import image_flags
 _FLAGS = flags.FlagValues()
 _MODEL = shared_flags.model(_FLAGS)
 _OUTPUT = shared_flags.output_folder(_FLAGS)
+_NAME = flags.DEFINE_string(
+    "name",
+    None,
+    "What clients and servers call the model; by default the preset's name, or "
+    "the file's, or its folder's where it is model.keras.",
+    flag_values=_FLAGS,
+)
 _FORMATS = flags.DEFINE_list(
     "formats",
     ["saved_model", "litert"],
@@ -87,7 +94,7 @@ def main() -> int:
 def _export() -> dict:
     """What was exported, JSON-ready."""
     # Only now, so that --help and wrong flags need not wait for TensorFlow.
-    from bagnet_tf.loading import load_model, read_labels
+    from bagnet_tf.loading import load_model, model_title, read_labels
 
     from .answer import verification_answer
     from .exporter import check_output, export_model
@@ -117,6 +124,7 @@ def _export() -> dict:
         precision=_PRECISION.value,
         input_type=_INPUT_TYPE.value,
         robust_patch_size=patch_size,
+        name=_NAME.value or model_title(_MODEL.value),
     )
     try:
         result = export_model(

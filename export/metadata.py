@@ -48,7 +48,7 @@ def describe(
     model, info = request.model, request.info
     return {
         "format_version": _FORMAT_VERSION,
-        "model": model.name,
+        "model": request.name or model.name,
         "input": _input(model, info),
         "geometry": {
             **dataclasses.asdict(geometry_of(model)),

@@ -211,15 +211,25 @@ class ClassifiersTest(parameterized.TestCase):
                 open_classifier("vgg16", self.source)
 
     def test_unknown_names_get_close_ones(self):
-        with self.assertRaisesRegex(ValueError, r"vgg1[69].*'vgg18'"):
+        message = r"model must be .*vgg1[69].* Received: model='vgg18'"
+        with self.assertRaisesRegex(ValueError, message):
             open_classifier("vgg18", self.source)
+        with self.assertRaisesRegex(ValueError, r"\(imagenette[,)]"):
+            open_classifier("imagenett", self.source)
         self.assertIn("resnet152", applications.application_names())
         self.assertNotIn("imagenet_utils", applications.application_names())
 
     @parameterized.parameters("none.keras", "vgg16@none.keras")
     def test_files_that_are_missing(self, name):
-        with self.assertRaisesRegex(ValueError, "an existing file"):
+        message = "model must be an existing file.*model='none.keras'"
+        with self.assertRaisesRegex(ValueError, message):
             open_classifier(name, self.source)
+
+    @parameterized.parameters("none.keras", "vgg16@none.keras", "none")
+    def test_mistakes_of_the_compared_are_called_so(self, name):
+        ours = self._save(_network())
+        with self.assertRaisesRegex(ValueError, r"^compare must.*: compare='"):
+            open_classifiers([ours, name], self.source)
 
     def test_a_file_that_is_damaged(self):
         path = self.folder / "damaged.keras"

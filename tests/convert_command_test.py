@@ -79,7 +79,7 @@ class ConvertTest(parameterized.TestCase):
     def test_existing_output(self):
         self.output.parent.mkdir()
         self.output.write_text("mine")
-        with self.assertRaisesRegex(ValueError, "exists already; --overwrite"):
+        with self.assertRaisesRegex(ValueError, "output exists; --overwrite"):
             self._run()
         self.assertEqual(self.output.read_text(), "mine")
         self._run("--overwrite")

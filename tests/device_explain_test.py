@@ -103,6 +103,35 @@ class CommandTest(DeviceTestCase):
         # But for the additivity error in the footer.
         self.assertLess(difference[:-80].mean(), 0.05)
 
+    def test_numbers_for_a_program(self):
+        path = exported("float32") / MODEL
+        done = self._run(
+            path, f"--output={self.output}", "--classes=3,class 1", "--json"
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(f"Picture: {self.output}", done.stderr)
+        content = json.loads(done.stdout.removesuffix("heavy: []\n"))
+        logits, _ = keras_answer(evaluation_transform(self.photo, SIZE)[0])
+        powers = np.exp(logits.astype(np.float64))
+        found = powers / powers.sum()
+        best = int(found.argmax())
+        classes = content.pop("classes")
+        self.assertEqual(
+            content,
+            {
+                "model": str(path),
+                "image": str(self.image),
+                "picture": str(self.output),
+                "verdict": f"class {best} (p = {found[best]:.3f})",
+            },
+        )
+        shown = [(one["class_id"], one["label"]) for one in classes]
+        self.assertEqual(shown, [(3, "class 3"), (1, "class 1")])
+        for key, expected in (("logit", logits), ("probability", found)):
+            np.testing.assert_allclose(
+                [one[key] for one in classes], expected[[3, 1]], atol=1e-4
+            )
+
     def test_draws_three_classes_by_default_and_names_the_metadata(self):
         export = exported("float32")
         done = self._run(
@@ -121,7 +150,7 @@ class CommandTest(DeviceTestCase):
         self.output.write_text("old")
         path = exported("float32") / MODEL
         done = self._run(path)
-        self._check_refusal(done, "--overwrite must be given")
+        self._check_refusal(done, "output exists; --overwrite replaces it")
         self.assertEqual(self.output.read_text(), "old")
         done = self._run(path, f"--output={self.output}", "--overwrite")
         self.assertEqual(done.returncode, 0, done.stderr)

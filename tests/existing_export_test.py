@@ -1,6 +1,9 @@
 """Does `export.verify` find what has happened to an export?"""
 
+import contextlib
 import functools
+import hashlib
+import io
 import json
 import os
 import pathlib
@@ -10,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 
+import numpy as np
 from absl.testing import absltest, parameterized
 
 import bagnet_tf
@@ -18,7 +22,7 @@ from bagnet_tf.model_info import ModelInfo
 from export import verify
 from export.exporter import export_model
 from export.images import real_images
-from tests.export_helpers import SIZE, request, tiny_model
+from tests.export_helpers import SIZE, glyph_answer, request, tiny_model
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _LABELS = ("ant", "bee", "cat", "dog", "élan")
@@ -78,6 +82,15 @@ class VerifyTest(parameterized.TestCase):
         verify._FLAGS(["verify", *self._flags(**values)])
         return verify.main()
 
+    def _answer(self):
+        """The exit status, and what --json prints for a program."""
+        with (
+            contextlib.redirect_stdout(io.StringIO()) as printed,
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            status = self._run(json=True)
+        return status, json.loads(printed.getvalue())
+
     def test_untouched(self):
         result = subprocess.run(
             [sys.executable, "-m", "export.verify", *self._flags()],
@@ -103,6 +116,46 @@ class VerifyTest(parameterized.TestCase):
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
         self.assertEqual(self._run(), 1)
+
+    def test_a_changed_byte_for_a_program(self):
+        path = self.export / "labels.txt"
+        before = hashlib.sha256(path.read_bytes()).hexdigest()
+        content = path.read_bytes().replace(b"bee", b"bug")
+        path.write_bytes(content)
+        status, answer = self._answer()
+        self.assertEqual((status, answer["passed"]), (1, False))
+        self.assertEqual(list(answer["changed_files"]), ["labels.txt"])
+        reason = answer["changed_files"]["labels.txt"]
+        self.assertIn(f"{before}: it is damaged", reason)
+        self.assertIn(f"with {hashlib.sha256(content).hexdigest()}", reason)
+
+    def test_numbers_for_a_program(self):
+        status, answer = self._answer()
+        self.assertEqual((status, answer["passed"]), (0, True))
+        self.assertEqual(answer["export"], str(self.export))
+        self.assertEqual(answer["changed_files"], {})
+        files = [p for p in self.export.rglob("*") if p.is_file()]
+        self.assertEqual(answer["num_files"], len(files) - 1)  # The metadata.
+        found = {record["artefact"]: record for record in answer["artefacts"]}
+        for name, size in (
+            ("saved_model/1", SIZE),
+            ("litert/model.tflite", SIZE),
+            ("litert/model_17x17.tflite", (17, 17)),
+        ):
+            expected = glyph_answer(tiny_model(), 3, size)
+            for key, output in (
+                ("largest_logit", "logits"),
+                ("largest_patch_logit", "patch_logits"),
+            ):
+                largest = np.abs(expected[output]).max()
+                np.testing.assert_allclose(found[name][key], largest, rtol=1e-5)
+            self.assertEqual(found[name]["num_images"], 3)
+            sizes = [
+                path.stat().st_size
+                for path in files
+                if str(path).startswith(str(self.export / name))
+            ]
+            self.assertEqual(found[name]["bytes"], sum(sizes))
 
     def test_a_truncated_and_a_missing_file(self):
         path = self.export / "litert/model.tflite"

@@ -1,12 +1,16 @@
 """The command `export` exports whole, or says in one line why not."""
 
+import contextlib
 import dataclasses
+import io
+import json
 import os
 import pathlib
 import subprocess
 import sys
 from unittest import mock
 
+import numpy as np
 from absl.testing import absltest, parameterized
 
 from bagnet_tf.model_info import ModelInfo
@@ -15,6 +19,7 @@ from export.formats import KITS
 from tests.export_helpers import (
     SIZE,
     TemporaryFolderTest,
+    glyph_answer,
     tiny_model,
     tiny_tflite,
     writes_instead,
@@ -49,6 +54,18 @@ class CommandTest(TemporaryFolderTest):
         main._FLAGS(["export", *self._flags(**values)])
         return main.main()
 
+    def _answer(self, **values):
+        """The exit status, and what --json prints for a program."""
+        with (
+            contextlib.redirect_stdout(io.StringIO()) as printed,
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            status = self._main(json=True, **values)
+        return status, json.loads(printed.getvalue())
+
+    def _metadata(self):
+        return json.loads((self.output / "metadata.json").read_text())
+
     def _subprocess(self, **values):
         return subprocess.run(
             [sys.executable, "-m", "export.main", *self._flags(**values)],
@@ -64,11 +81,24 @@ class CommandTest(TemporaryFolderTest):
         self.assertIn("litert/model.tflite", result.stdout)
         self.assertEqual(self.names(), ["exported", *self.before])
 
+    def test_has_the_name_of_its_run(self):
+        with writes_instead(tiny_tflite()):
+            self.assertEqual(self._main(formats="litert"), 0)
+        self.assertEqual(self._metadata()["model"], self.folder.name)
+
     def test_a_version_for_tf_serving(self):
         base = self.folder / "models"
-        self.assertEqual(
-            self._main(formats="saved_model", saved_model_base=base), 0
+        status, answer = self._answer(
+            formats="saved_model", saved_model_base=base, name="my model"
         )
+        self.assertEqual(status, 0)
+        self.assertEqual(self._metadata()["model"], "my model")
+        self.assertEqual(answer["output"], str(self.output))
+        self.assertEqual(answer["saved_model_version"], str(base / "1"))
+        [record] = answer["artefacts"]
+        files = (self.output / "saved_model").rglob("*")
+        sizes = [path.stat().st_size for path in files if path.is_file()]
+        self.assertEqual(record["bytes"], sum(sizes))
         for name in ("saved_model.pb", "variables/variables.index"):
             self.assertEqual(
                 (base / "1" / name).read_bytes(),
@@ -90,6 +120,27 @@ class CommandTest(TemporaryFolderTest):
         with writes_instead(tiny_tflite(seed=1)):
             self.assertEqual(self._main(formats="litert"), 1)
         self.assertEqual(self.names(), self.before)
+
+    def test_numbers_of_a_mismatch_for_a_program(self):
+        with writes_instead(tiny_tflite(seed=1)):
+            status, answer = self._answer(formats="litert")
+        self.assertEqual(
+            (status, answer["passed"], answer["output"]), (1, False, None)
+        )
+        [record] = answer["artefacts"]
+        self.assertEqual(record["artefact"], "litert/model.tflite")
+        self.assertEqual(record["bytes"], len(tiny_tflite(seed=1)))
+        self.assertFalse(record["passed"])
+        ours, others = (glyph_answer(tiny_model(seed), 3) for seed in (0, 1))
+        for name in ("logits", "patch_logits"):
+            np.testing.assert_allclose(
+                record["errors"][f"patch_logits.{name}"],
+                np.abs(ours[name] - others[name]).max(),
+                rtol=1e-4,
+            )
+        np.testing.assert_allclose(
+            record["largest_logit"], np.abs(ours["logits"]).max(), rtol=1e-5
+        )
 
     def test_a_kit_that_does_not_work_is_status_1(self):
         def write(folder, metadata, images):

@@ -12,7 +12,9 @@ from absl.testing import parameterized
 
 import bagnet_tf
 from bagnet_tf import Architecture, Stage
+from bagnet_tf.datasets import image_source
 from bagnet_tf.model_info import ModelInfo, numbered_labels
+from bagnet_tf.preprocessing import evaluation_image
 from export.formats import FORMATS
 from export.litert import write_litert
 from export.request import Request
@@ -83,6 +85,16 @@ def random_images(
 def batches(size: tuple[int, int] = SIZE) -> list[np.ndarray]:
     """Five images in two batches."""
     return [random_images(3, size), random_images(2, size)]
+
+
+def glyph_answer(
+    model: keras.Model, num_images: int, size: tuple[int, int] = SIZE
+) -> dict[str, np.ndarray]:
+    """What Keras says of the first photos of the glyphs, `validation`."""
+    photos = image_source("glyphs").dataset("validation").take(num_images)
+    images = [evaluation_image(photo["image"], size) for photo in photos]
+    network = bagnet_tf.patch_logits_model(model)
+    return network.predict_on_batch(np.stack(images).astype(np.float32))
 
 
 @functools.cache

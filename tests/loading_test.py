@@ -1,5 +1,6 @@
 """Does a model come back with all that belongs to it?"""
 
+import contextlib
 import json
 import pathlib
 import tempfile
@@ -8,7 +9,7 @@ import keras
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from bagnet_tf.loading import load_model
+from bagnet_tf.loading import load_model, model_title
 from bagnet_tf.model_info import ModelInfo
 from tests.small_models import tiny_model
 
@@ -110,6 +111,23 @@ class LoadingTest(parameterized.TestCase):
         info = ModelInfo((40, 56), ("cat",), {"temperature": value})
         with self.assertRaisesRegex(ValueError, "temperature .*Received"):
             info.temperature  # noqa: B018
+
+    @parameterized.parameters(
+        ("imagenette", "imagenette"),
+        ("runs/flowers.keras", "flowers"),
+        ("runs/flowers/model.keras", "flowers"),
+        ("runs/flowers/last.keras", "last"),
+        ("runs/flowers/x/../model.keras", "flowers"),
+        ("/model.keras", "model"),
+    )
+    def test_title(self, name, title):
+        self.assertEqual(model_title(name), title)
+
+    def test_title_of_a_file_in_the_current_folder(self):
+        folder = self.path.parent / "roses"
+        folder.mkdir()
+        with contextlib.chdir(folder):
+            self.assertEqual(model_title("model.keras"), "roses")
 
     def test_without_json(self):
         self.save()

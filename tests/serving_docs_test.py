@@ -43,7 +43,7 @@ class ExamplesTest(absltest.TestCase):
         changes = {
             "http://localhost:8501": server.rest,
             "localhost:8500": server.grpc.removeprefix("grpc://"),
-            "bagnet33": "tiny",
+            "imagenette": "tiny",
             "bagnet_tf.export": "export",
         }
         for old, new in changes.items():

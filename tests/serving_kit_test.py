@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from unittest import mock
 
 import numpy as np
@@ -21,6 +22,7 @@ from google.protobuf import (
 from tensorflow_serving.config import model_server_config_pb2
 
 from export.formats import check_formats
+from export.serving import kit
 from export.serving.kit import (
     MAX_BATCH_SIZE,
     SERVER_IMAGE,
@@ -166,9 +168,30 @@ class FilesTest(parameterized.TestCase):
         ("my model", "my-model"),
         ('a"b:c', "a-b-c"),
         ("v1.0_x-y", "v1.0_x-y"),
+        # Docker's names begin with a letter or a digit and are no shorter.
+        ("Übung", "bung"),
+        ("_private", "private"),
+        ("7", "model-7"),
+        ("日本", "model"),
     )
     def test_name_fits_into_addresses(self, model, name):
         self.assertEqual(served_name(model), name)
+
+    @parameterized.parameters("2026-11-26", "on", "7.5")
+    def test_names_that_yaml_takes_for_something_else(self, model):
+        folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+        metadata = {
+            "formats": {"saved_model": {"path": "saved_model/1"}},
+            "model": model,
+            "labels": [],
+        }
+        with (
+            mock.patch.object(kit, "write_warmup_requests"),
+            mock.patch.object(kit, "replay_warmup_requests"),
+        ):
+            write_serving_kit(folder, metadata, np.zeros(1))
+        text = (folder / "serving/compose.yaml").read_text(encoding="utf-8")
+        self.assertEqual(list(yaml.safe_load(text)["services"]), [model])
 
 
 class RefusedTest(absltest.TestCase):

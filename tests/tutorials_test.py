@@ -95,7 +95,7 @@ class TutorialsTest(parameterized.TestCase):
 
     def _serve(self):
         versions = {1: self.folder / "exported/saved_model/1"}
-        server = StandIn("bagnet33", versions)
+        server = StandIn("imagenette", versions)
         self.addCleanup(server.close)
         return server.rest
 

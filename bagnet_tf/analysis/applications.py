@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import keras
 
+from bagnet_tf.presets import PRESETS
+
 _FOLDER = "keras.src.applications"
 
 
@@ -29,19 +31,24 @@ def application_names() -> list[str]:
     return sorted(_builders())
 
 
-def find_application(name: str) -> Application:
+def find_application(name: str, argument: str = "model") -> Application:
     """The network of a name, in any case.
+
+    Args:
+        name: Of the network.
+        argument: What to call it in messages.
 
     Raises:
         ValueError: If there is none; close names are told.
     """
     builders = _builders()
     if name.lower() not in builders:
-        close = difflib.get_close_matches(name.lower(), builders, n=5)
+        known = [*PRESETS, *builders]
+        close = difflib.get_close_matches(name.lower(), known, n=5)
         raise ValueError(
-            "a classifier must be a .keras file, a preset or one of "
+            f"{argument} must be a .keras file, a preset or one of "
             f"keras.applications ({', '.join(close) or 'such as vgg16'}). "
-            f"Received: {name!r}"
+            f"Received: {argument}={name!r}"
         )
     build = builders[name.lower()]
     return Application(build, inspect.getmodule(build).preprocess_input)

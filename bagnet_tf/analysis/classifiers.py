@@ -26,7 +26,7 @@ from bagnet_tf.datasets.labels import imagenet_labels
 from bagnet_tf.evidence import class_centred, patch_logits_model
 from bagnet_tf.geometry import PatchGeometry, geometry_of, has_patches
 from bagnet_tf.heads import is_centred
-from bagnet_tf.loading import load_model, read_model_json
+from bagnet_tf.loading import load_model, model_title, read_model_json
 from bagnet_tf.model_info import ModelInfo, numbered_labels
 from bagnet_tf.presets import PRESETS
 
@@ -136,7 +136,9 @@ class Classifier:
         return self.preprocess(images)
 
 
-def open_classifier(name: str, source: ImageSource) -> Classifier:
+def open_classifier(
+    name: str, source: ImageSource, argument: str = "model"
+) -> Classifier:
     """Opens a classifier and matches its classes with those of a dataset.
 
     Args:
@@ -145,6 +147,7 @@ def open_classifier(name: str, source: ImageSource) -> Classifier:
             downloaded on first use; or `"vgg16@FILE.keras"`, a file that is
             fed as that network.
         source: The dataset.
+        argument: What to call it in messages.
 
     Returns:
         The classifier. A file that does not say its classes has those of
@@ -162,13 +165,12 @@ def open_classifier(name: str, source: ImageSource) -> Classifier:
     if path.endswith(".keras"):
         preprocess = _same
         if application:
-            preprocess = find_application(application).preprocess
-        elif _is_ours(path):
+            preprocess = find_application(application, argument).preprocess
+        network = load_network(path, argument)
+        if not application and _is_ours(network):
             return _ours(path, source)
-        return _foreign(
-            name, logits_network(load_network(path)), source, preprocess
-        )
-    find_application(name)
+        return _foreign(name, logits_network(network), source, preprocess)
+    find_application(name, argument)
     # Before weights are downloaded whose classes are others.
     info = _foreign_info(name, (None, None), _IMAGENET_CLASSES, source)
     _matching(name, info, source)
@@ -182,7 +184,8 @@ def open_classifiers(
     """Opens several classifiers, whose titles differ.
 
     Args:
-        names: See `open_classifier`.
+        names: See `open_classifier`. The first one is called model in
+            messages, the others compare.
         source: The dataset.
 
     Raises:
@@ -190,7 +193,10 @@ def open_classifiers(
             channels than the dataset's.
         OSError: If weights cannot be downloaded.
     """
-    found = [open_classifier(name, source) for name in names]
+    found = [
+        open_classifier(name, source, "compare" if index else "model")
+        for index, name in enumerate(names)
+    ]
     for classifier in found:
         channels = classifier.model.input_shape[-1]
         if channels != source.channels:
@@ -208,8 +214,9 @@ def _ours(name, source) -> Classifier:
     model, info = load_model(name)
     geometry = geometry_of(model) if has_patches(model) else None
     class_ids = _matching(name, info, source)
-    title = name if name in PRESETS else _file_title(name)
-    return Classifier(name, title, model, info, class_ids, _same, geometry)
+    return Classifier(
+        name, model_title(name), model, info, class_ids, _same, geometry
+    )
 
 
 def _foreign(name, model, source, preprocess) -> Classifier:
@@ -217,7 +224,9 @@ def _foreign(name, model, source, preprocess) -> Classifier:
         name, model.input_shape[1:3], model.output_shape[-1], source
     )
     class_ids = _matching(name, info, source)
-    title = _file_title(name) if name.endswith(".keras") else name
+    title = name
+    if name.endswith(".keras"):
+        title = model_title(name.rpartition("@")[2])
     return Classifier(name, title, model, info, class_ids, preprocess, None)
 
 
@@ -252,14 +261,8 @@ def _stored(name) -> dict:
     return read_model_json(path)
 
 
-def _file_title(name) -> str:
-    """A file's name, or its folder's where all are called model.keras."""
-    path = pathlib.Path(name.rpartition("@")[2])
-    return path.parent.name if path.stem == "model" else path.stem
-
-
-def _is_ours(path) -> bool:
-    names = {layer.name for layer in load_network(path).layers}
+def _is_ours(network) -> bool:
+    names = {layer.name for layer in network.layers}
     return {POOLING_LAYER, CLASSIFIER_LAYER} <= names
 
 

@@ -23,6 +23,7 @@ from bagnet_tf.analysis.applications import (
 from bagnet_tf.analysis.compiled import Compiled
 from bagnet_tf.analysis.networks import load_network
 
+_ARGUMENT = "feature_network"  # Messages call the network so.
 _LEARNING_RATE = 10.0  # Grey levels a step, at first.
 _START_SPREAD = 30.0  # Of the noise, grey levels.
 
@@ -158,8 +159,9 @@ def open_feature_network(name: str) -> tuple[keras.Model, Callable]:
     if path.endswith(".keras"):
         preprocess = _same
         if application:
-            preprocess = find_application(application).preprocess
-        return load_network(path), preprocess
+            preprocess = find_application(application, _ARGUMENT).preprocess
+        return load_network(path, _ARGUMENT), preprocess
+    find_application(name, _ARGUMENT)
     return build_application(name, include_top=False)
 
 

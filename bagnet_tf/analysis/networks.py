@@ -10,17 +10,22 @@ from bagnet_tf.keras_files import open_keras_file
 from bagnet_tf.weight_files import read_member
 
 
-def load_network(path: str) -> keras.Model:
+def load_network(path: str, argument: str = "model") -> keras.Model:
     """Any network in a `.keras` file.
+
+    Args:
+        path: The file.
+        argument: What to call it in messages.
 
     Raises:
         ValueError: If the file is missing or damaged.
     """
     if not pathlib.Path(path).is_file():
         raise ValueError(
-            f"a classifier must be an existing file. Received: {path!r}"
+            f"{argument} must be an existing file. "
+            f"Received: {argument}={path!r}"
         )
-    return open_keras_file(path, "classifier")
+    return open_keras_file(path, argument)
 
 
 def logits_network(model: keras.Model) -> keras.Model:

@@ -116,7 +116,7 @@ def _check_output(output):
         )
     if output.is_dir() or (output.exists() and not _OVERWRITE.value):
         raise ValueError(
-            "output exists already; --overwrite replaces a file. "
+            "output exists; --overwrite replaces it, if it is a file. "
             f"Received: output={str(output)!r}"
         )
 

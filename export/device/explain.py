@@ -21,6 +21,7 @@ from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.classes import find_class
 from bagnet_tf.commands.entry import run_command
 from bagnet_tf.commands.json_answer import for_people, print_json
+from bagnet_tf.commands.output_file import checked_output
 from bagnet_tf.patch_evidence import most_probable
 
 from ..client.decision import decide, probabilities
@@ -107,16 +108,7 @@ def _check_output(output: pathlib.Path) -> None:
             "output must end like a picture, such as .png. "
             f"Received: output={str(output)!r}"
         )
-    if not output.absolute().parent.is_dir():
-        raise ValueError(
-            "output must lie in an existing folder. "
-            f"Received: output={str(output)!r}"
-        )
-    if output.is_dir() or (output.exists() and not _OVERWRITE.value):
-        raise ValueError(
-            "output must be a file that does not exist, or --overwrite must "
-            f"be given to replace it. Received: output={str(output)!r}"
-        )
+    checked_output(str(output), _OVERWRITE.value)
     for name in (_IMAGE.value, _MODEL.value):
         if output.resolve() == pathlib.Path(name).resolve():
             raise ValueError(

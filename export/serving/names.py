@@ -14,10 +14,12 @@ def served_name(model: str) -> str:
 
     Returns:
         The same, with a hyphen for each character that means something in an
-        address.
+        address; and as Docker asks for, at least two characters of which the
+        first is a letter or a digit.
 
     Example:
         >>> served_name("my model/2")
         'my-model-2'
     """
-    return re.sub(r"[^A-Za-z0-9_.-]", "-", model)
+    name = re.sub(r"[^A-Za-z0-9_.-]", "-", model).lstrip("-._")
+    return name if len(name) > 1 else f"model-{name}".rstrip("-")
