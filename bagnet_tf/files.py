@@ -1,4 +1,4 @@
-"""How are files written whole or not at all?"""
+"""How are files written, whole or not at all, and how large are they?"""
 
 import contextlib
 import csv
@@ -25,6 +25,12 @@ def write_text(path: pathlib.Path, text: str) -> None:
     except OSError:  # Such as a full disk, which the rest may not fill.
         temporary.unlink(missing_ok=True)
         raise
+
+
+def num_bytes(path: pathlib.Path) -> int:
+    """Size of a file, or of all files in a folder, bytes."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def write_json(path: pathlib.Path, content: Mapping) -> None:

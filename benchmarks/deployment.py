@@ -24,6 +24,7 @@ import measure
 import numpy as np
 
 from bagnet_tf.architecture import ARCHITECTURES
+from bagnet_tf.files import num_bytes
 
 _SIGNATURE = "patch_logits"
 _FORMATS = (
@@ -88,7 +89,7 @@ def _row(name, made, seconds, memory, export, metadata) -> dict:
         "p95 ms": 1e3 * float(np.percentile(times, 95)),
         "images/s": batch_size / float(np.median(times)),
         "ratio": float(np.median(peer) / np.median(times)),
-        "MB": _num_bytes(export / path) / 1e6,
+        "MB": num_bytes(export / path) / 1e6,
         "peak MiB": memory,
         "decisions": fidelity.get("decision_agreement"),
         "maps": fidelity.get("contrast_correlation"),
@@ -197,11 +198,6 @@ def _untrained(options, folder) -> dict:
 def _images(shape, dtype) -> np.ndarray:
     generator = np.random.default_rng(0)
     return generator.integers(0, 256, shape, np.uint8).astype(dtype)
-
-
-def _num_bytes(path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _command(options) -> str:

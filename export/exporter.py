@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from absl import logging
 
+from bagnet_tf.files import num_bytes
 from bagnet_tf.geometry import geometry_of
 from bagnet_tf.tensorflow_files import file_errors_named
 
@@ -162,7 +163,7 @@ def verify_export(
         found.update({v.artefact: v for v in verifications})
     return ExportResult(
         [found[a.path] for a in wanted],
-        {a.path: _num_bytes(folder / a.path) for a in wanted},
+        {a.path: num_bytes(folder / a.path) for a in wanted},
     )
 
 
@@ -203,8 +204,3 @@ def _put_in_place(folder: pathlib.Path, output: pathlib.Path) -> None:
         replaced.rename(output)
         raise
     shutil.rmtree(replaced)
-
-
-def _num_bytes(path: pathlib.Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())

@@ -1,9 +1,8 @@
-"""Is what the documentation names there: links, commands, flags, numbers?"""
+"""Is what the documentation names there: links, commands, flags, code?"""
 
 import contextlib
 import functools
 import importlib
-import json
 import os
 import pathlib
 import re
@@ -27,7 +26,6 @@ _FLAG = re.compile(r"(?<![\w-])--([A-Za-z_][\w.]*)")
 _ABSL = {"help", "verbosity"}
 # Modules of others that the pages call.
 _OTHERS = {"http.server", "venv", "pip", "mkdocs"}
-_SCORES = {"top1": "top-1", "top5": "top-5"}
 
 
 def _anchor(heading):
@@ -230,73 +228,6 @@ class PagesTest(parameterized.TestCase):
                 [62 + 6 * top, 40 + 6 * left]
                 + [6 * (bottom - top), 6 * (right - left)],
             )
-
-    def test_numbers_of_the_published_weights(self):
-        page = (DOCS / "presets" / "published.md").read_text()
-        rows = re.findall(r"^\| `([\w-]+)` \| (.+?) \|", page, re.MULTILINE)
-        self.assertLen(rows, 6)
-        for name, scores in rows:
-            top1, top5 = re.findall(r"[\d.]+", scores)
-            metrics = bagnet_tf.preset_info(name).metrics
-            for text, score in (
-                (top1, metrics["top1"]),
-                (top5, metrics["top5"]),
-            ):
-                digits = len(text.partition(".")[2])
-                self.assertAlmostEqual(
-                    float(text), 100 * score, delta=0.51 * 10**-digits
-                )
-
-
-class PresetCardTest(parameterized.TestCase):
-    """The card's numbers against the record that ships."""
-
-    def setUp(self):
-        super().setUp()
-        folder = ROOT / "bagnet_tf" / "presets_data"
-        self.record = json.loads((folder / "imagenette.json").read_text())
-        self.card = (DOCS / "presets" / "imagenette.md").read_text()
-
-    def _row(self, name):
-        [row] = re.findall(rf"^\| {name} \| (.*) \|$", self.card, re.MULTILINE)
-        return [cell.strip() for cell in row.split("|")]
-
-    @parameterized.parameters(*_SCORES.items())
-    def test_accuracy(self, key, name):
-        score = self.record["evaluation"][key]
-        low, high = score["interval95"]
-        self.assertEqual(
-            self._row(name),
-            [f"{score['value']:.1%}".replace("%", " %")]
-            + [f"{low:.1%} to {high:.1%}".replace("%", " %")],
-        )
-
-    def test_classes(self):
-        accuracies = self.record["evaluation"]["per_class_accuracy"]
-        labels = self.record["labels"]
-        for label, accuracy in zip(labels, accuracies, strict=True):
-            text = f"{accuracy:.1%}".replace("%", " %")
-            self.assertEqual(self._row(label)[1], text)
-
-    def test_file_and_training(self):
-        record = self.record
-        size = f"{record['file']}, {record['bytes']:,} bytes"
-        self.assertEqual(self._row("file"), [size])
-        self.assertEqual(self._row("SHA-256"), [f"`{record['sha256']}`"])
-        parameters = [f"{record['parameters']:,}"]
-        self.assertEqual(
-            self._row("parameters, with batch statistics"), parameters
-        )
-        epochs = record["training"]["config"]["epochs"]
-        best = record["training"]["best_epoch"]
-        self.assertEqual(
-            self._row("epochs"), [f"{epochs}, of which the best is {best}"]
-        )
-
-    def test_readme(self):
-        value = self.record["evaluation"]["top1"]["value"]
-        readme = (ROOT / "README.md").read_text()
-        self.assertIn(f"{value:.1%}".replace("%", " %"), readme)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ line before it that names the committed files that hold them:
 machine replaced by DIR).
 """
 
-import collections.abc
 import dataclasses
 import json
 import pathlib
@@ -28,6 +27,7 @@ _NUMBER = re.compile(
     r"(?<![\w.,/@])[-−]?(?P<digits>(?:\d[\d,]*)?\.?\d+)(?:e(?P<power>-?\d+))?"
     r"(?![\w]|[.,]\d)"
 )
+_SEPARATOR = re.compile(r"[|;/:]|, | of | and ")
 _NAMES = re.compile(r"`[^`]*`|\]\([^)]*\)|\b[A-Za-z]+-\d+|95 % (?=\w*\s*int)")
 
 
@@ -59,8 +59,9 @@ def blocks(page: pathlib.Path) -> list[Block]:
     ]
 
 
-def shown_numbers(text: str) -> list[str]:
-    """The numbers of a block, as they are written.
+def shown_numbers(text: str) -> list[list[str]]:
+    """The numbers of a block, as they are written, those together that are said
+    together: of a table's cell, or of the part of one between separators.
 
     Not those in code and in names; of a table, not those of its head and its
     first column, which say of what the others are.
@@ -68,23 +69,42 @@ def shown_numbers(text: str) -> list[str]:
     lines = text.splitlines()
     if lines[0].startswith("|"):
         rows = [line.strip().strip("|").split("|")[1:] for line in lines[2:]]
-        text = "\n".join(" | ".join(row) for row in rows)
-    text = _NAMES.sub(" ", text)
-    return [match[0] for match in _NUMBER.finditer(text)]
+        lines = ["|".join(row) for row in rows]
+    else:
+        lines = [" ".join(lines)]
+    parts = [part for line in lines for part in _SEPARATOR.split(line)]
+    groups = [
+        [match[0] for match in _NUMBER.finditer(_NAMES.sub(" ", part))]
+        for part in parts
+    ]
+    return [group for group in groups if group]
 
 
-def numbers_of(file: pathlib.Path) -> set[float]:
-    """All numbers in a JSON file, those within its texts too."""
-    return set(_numbers(json.loads(file.read_text(encoding="utf-8"))))
+def records_of(file: pathlib.Path) -> list[set[float]]:
+    """The numbers in a JSON file, those within its texts too.
+
+    One set for each object: its own numbers and those of its lists, but not
+    those of objects in it.
+    """
+    found = []
+    _add_record(json.loads(file.read_text(encoding="utf-8")), found)
+    return [record for record in found if record]
 
 
-def is_among(shown: str, numbers: collections.abc.Set[float]) -> bool:
-    """Whether a number, rounded as it is shown, or in percent, is one of them.
+def are_in_one(shown: list[str], records: list[set[float]]) -> bool:
+    """Whether numbers, rounded as they are shown, are all of one record.
 
     Args:
-        shown: As a page writes it: `1,229`, `.85`, `−1.51` or `4.4e-6`.
-        numbers: What was measured.
+        shown: As a page writes them: `1,229`, `.85`, `−1.51` or `4.4e-6`; a
+            share may be in percent.
+        records: What was measured.
     """
+    return any(
+        all(_is_among(one, record) for one in shown) for record in records
+    )
+
+
+def _is_among(shown, numbers) -> bool:
     match = _NUMBER.fullmatch(shown)
     digits = match["digits"].replace(",", "")
     power = int(match["power"] or 0)
@@ -100,16 +120,19 @@ def is_among(shown: str, numbers: collections.abc.Set[float]) -> bool:
     )
 
 
-def _numbers(content) -> collections.abc.Iterator[float]:
-    if isinstance(content, dict):
-        for key, value in content.items():
-            yield from _numbers(key)
-            yield from _numbers(value)
-    elif isinstance(content, list):
-        for value in content:
-            yield from _numbers(value)
-    elif isinstance(content, str):
-        for text in re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])", content):
-            yield float(text)
-    elif isinstance(content, (int, float)) and not isinstance(content, bool):
-        yield float(content)
+def _add_record(content, found) -> None:
+    """Appends the numbers of an object, and those of all objects in it."""
+    numbers = set()
+    found.append(numbers)
+    left = list(content.items()) if isinstance(content, dict) else [content]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            _add_record(value, found)
+        elif isinstance(value, list | tuple):
+            left.extend(value)
+        elif isinstance(value, str):
+            texts = re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])", value)
+            numbers.update(map(float, texts))
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            numbers.add(float(value))
