@@ -74,17 +74,24 @@ class FitTemperatureTest(parameterized.TestCase):
         best = fit_temperature(logits, labels)
 
         def loss(temperature):
-            scores = CalibrationScores(temperature)
-            scores.update(logits, labels)
-            return scores.result()["loss"]
+            # Mean over the photos as labelled 50 times and as each class.
+            losses = []
+            for classes in (labels, *np.tile(np.arange(5)[:, None], 50)):
+                scores = CalibrationScores(temperature)
+                scores.update(logits, classes)
+                losses.append(scores.result()["loss"])
+            return (50 * losses[0] + np.mean(losses[1:])) / 51
 
         others = [loss(best * factor) for factor in (0.5, 0.99, 1.01, 2)]
         self.assertLess(loss(best), min(others))
 
-    def test_all_right_or_all_wrong(self):
-        logits = np.array([[3.0, 0], [0, 2]])
-        self.assertAlmostEqual(fit_temperature(logits, [0, 1]), 1e-3)
-        self.assertAlmostEqual(fit_temperature(logits, [1, 0]), 1e3)
+    def test_all_right(self):
+        # Two photos, and two thirds of each truth are sure: five to one.
+        found = fit_temperature([[3, 0], [0, 3]], [0, 1])
+        self.assertAlmostEqual(found, 3 / math.log(5))
+
+    def test_all_wrong(self):
+        self.assertAlmostEqual(fit_temperature([[3, 0], [0, 2]], [1, 0]), 1e3)
 
 
 if __name__ == "__main__":
