@@ -28,7 +28,9 @@ _NUMBER = re.compile(
     r"(?![\w]|[.,]\d)"
 )
 _SEPARATOR = re.compile(r"[|;/:]|, | of | and ")
-_NAMES = re.compile(r"`[^`]*`|\]\([^)]*\)|\b[A-Za-z]+-\d+|95 % (?=\w*\s*int)")
+_NAMES = re.compile(
+    r"`[^`]*`|\]\([^)]*\)|\b[A-Za-z]+-\d+|95 %(?=\s+(?:\w+\s+){0,2}int)"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,10 +76,15 @@ def shown_numbers(text: str) -> list[list[str]]:
         lines = [" ".join(lines)]
     parts = [part for line in lines for part in _SEPARATOR.split(line)]
     groups = [
-        [match[0] for match in _NUMBER.finditer(_NAMES.sub(" ", part))]
+        [match[0] for match in _NUMBER.finditer(without_names(part))]
         for part in parts
     ]
     return [group for group in groups if group]
+
+
+def without_names(text: str) -> str:
+    """A text without code, links and the numbers of names."""
+    return _NAMES.sub(" ", text)
 
 
 def records_of(file: pathlib.Path) -> list[set[float]]:
