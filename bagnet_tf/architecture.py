@@ -52,7 +52,7 @@ class Architecture:
     expansion: int = 4
     padding: str = "valid"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Refuses an unknown padding."""
         if self.padding not in ("valid", "same"):
             raise ValueError(

@@ -7,6 +7,7 @@ photos and kept with the model; a class of a sigmoid head without one has 0.5.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -66,9 +67,7 @@ class Verdict:
     detail: str
 
 
-def thresholds_of(
-    metrics: Mapping[str, object], classes: int
-) -> dict[int, float]:
+def thresholds_of(metrics: Mapping[str, Any], classes: int) -> dict[int, float]:
     """The operating thresholds among a model's metrics.
 
     Args:

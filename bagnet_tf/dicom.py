@@ -11,7 +11,7 @@ import numpy as np
 SUFFIX = ".dcm"
 
 
-def is_dicom(path: str | os.PathLike) -> bool:
+def is_dicom(path: str | os.PathLike[str]) -> bool:
     """Whether a file is called like a DICOM file."""
     return os.fspath(path).lower().endswith(SUFFIX)
 
@@ -32,7 +32,7 @@ def require_pydicom() -> None:
 
 
 def load_dicom(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Reads a DICOM image as a viewer shows it first.
 
@@ -72,7 +72,7 @@ def load_dicom(
         ) from error
 
 
-def dicom_size(path: str | os.PathLike) -> tuple[int, int] | None:
+def dicom_size(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     """(width, height) of a DICOM image; None if the file cannot be read."""
     require_pydicom()
     import pydicom

@@ -34,17 +34,28 @@ _DAMAGED_ARCHIVE = (
 class Published(Protocol):
     """A file known by its hash, such as a `Preset` of weights.
 
-    Attributes:
-        url: Where it is published; empty if it ships inside the package.
-        file: Its name; where `url` is a zip archive, that of its member.
-        hash_algorithm: As `hashlib` calls it.
-        file_hash: Hexadecimal, or only its beginning.
+    Properties, since a record may be frozen.
     """
 
-    url: str
-    file: str
-    hash_algorithm: str
-    file_hash: str
+    @property
+    def url(self) -> str:
+        """Where it is published; empty if it ships inside the package."""
+        ...
+
+    @property
+    def file(self) -> str:
+        """Its name; where `url` is a zip archive, that of its member."""
+        ...
+
+    @property
+    def hash_algorithm(self) -> str:
+        """As `hashlib` calls it."""
+        ...
+
+    @property
+    def file_hash(self) -> str:
+        """Hexadecimal, or only its beginning."""
+        ...
 
 
 def fetch(preset: Published, kind: str = "models") -> pathlib.Path:

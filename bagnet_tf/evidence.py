@@ -113,11 +113,11 @@ def explain(
     outputs = network.predict(images, verbose=0)
     logits, patch_logits = outputs["logits"], outputs["patch_logits"]
     if class_ids is None:
-        class_ids = most_probable(logits)
+        explained = most_probable(logits)
     else:
-        class_ids = np.tile(np.asarray(class_ids), (len(logits), 1))
+        explained = np.tile(np.asarray(class_ids), (len(logits), 1))
     return explanation_of(
-        logits, patch_logits, class_ids, geometry, head, top_k
+        logits, patch_logits, explained, geometry, head, top_k
     )
 
 

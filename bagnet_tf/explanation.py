@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -178,7 +179,7 @@ class Explanation:
             - evidence[..., explained.index(class_b)]
         )
 
-    def decomposition(self, image: int = 0) -> list[dict]:
+    def decomposition(self, image: int = 0) -> list[dict[str, Any]]:
         """What each patch adds to the logit of each explained class.
 
         Args:
@@ -228,7 +229,9 @@ class Explanation:
             share=value / total if total else float("nan"),
         )
 
-    def to_json(self, image: int = 0, labels: Sequence[str] = ()) -> dict:
+    def to_json(
+        self, image: int = 0, labels: Sequence[str] = ()
+    ) -> dict[str, Any]:
         """One image's explanation as JSON-ready values.
 
         Args:

@@ -1,7 +1,7 @@
 """What shall a figure show? Plain data, which `bagnet_tf.rendering` draws."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -124,4 +124,3 @@ class Gallery:
 
 
 Figure = Chart | Gallery
-Figures = Mapping[str, Figure]

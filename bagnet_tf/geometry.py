@@ -7,7 +7,10 @@ sees exactly the pixels of rows `stride * i` to `stride * i + receptive_field`
 
 import dataclasses
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:  # Clients of exported models have no Keras.
+    import keras
 
 
 class Box(NamedTuple):
@@ -147,7 +150,7 @@ _MIXERS = (
 )
 
 
-def geometry_of(model) -> PatchGeometry:
+def geometry_of(model: "keras.Model") -> PatchGeometry:
     """The patch geometry of a built model, read off its convolutions.
 
     Args:
@@ -179,7 +182,7 @@ def geometry_of(model) -> PatchGeometry:
     return PatchGeometry.of_convolutions(chain)
 
 
-def has_patches(model) -> bool:
+def has_patches(model: "keras.Model") -> bool:
     """Whether a built model is a BagNet, so that it has a patch geometry."""
     try:
         geometry_of(model)

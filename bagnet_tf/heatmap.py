@@ -122,7 +122,7 @@ class HeatmapNetwork:
         inference = inference_model(model, dtype)
         classifier = inference.get_layer(CLASSIFIER_LAYER)
         self._classifier = classifier.kernel.numpy(), classifier.bias.numpy()
-        self.classes = classifier.units
+        self.classes: int = classifier.units
         self._features = PhaseNetwork(inference, stride, max_memory)
         self.digest = _digest(inference, stride)
 

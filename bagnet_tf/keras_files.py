@@ -17,7 +17,7 @@ _MOST_EXPANSION = 20
 
 
 def open_keras_file(
-    path: str | os.PathLike, argument: str = "model"
+    path: str | os.PathLike[str], argument: str = "model"
 ) -> keras.Model:
     """Reads a model; runs nothing that is in the file.
 

@@ -50,7 +50,7 @@ def load_preset(name: str) -> keras.Model:
 
 
 def load_model(
-    model: str | os.PathLike,
+    model: str | os.PathLike[str],
     image_size: int | None = None,
     labels: Sequence[str] | None = None,
 ) -> tuple[keras.Model, ModelInfo]:
@@ -107,7 +107,7 @@ def model_title(name: str) -> str:
     return of_folder or path.stem
 
 
-def read_labels(path: str | os.PathLike) -> list[str]:
+def read_labels(path: str | os.PathLike[str]) -> list[str]:
     """Reads class names, one a line, by class id.
 
     Raises:

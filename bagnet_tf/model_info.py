@@ -9,6 +9,7 @@ import math
 import os
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 
@@ -33,10 +34,10 @@ class ModelInfo:
 
     image_size: tuple[int, int]
     labels: tuple[str, ...]
-    metrics: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    metrics: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     head: str = "softmax"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Refuses an unknown head."""
         check_head(self.head)
 
@@ -74,7 +75,9 @@ class ModelInfo:
         """
         return thresholds_of(self.metrics, len(self.labels))
 
-    def save(self, model: keras.Model, model_path: str | os.PathLike) -> None:
+    def save(
+        self, model: keras.Model, model_path: str | os.PathLike[str]
+    ) -> None:
         """Writes the JSON that belongs to a model file."""
         content = {
             "model": model.name,

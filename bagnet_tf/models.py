@@ -7,6 +7,7 @@ Reference:
 
 import dataclasses
 import os
+from typing import Any
 
 import keras
 
@@ -32,7 +33,7 @@ _BN_MOMENTUM = 0.9
 
 def BagNet(
     architecture: Architecture,
-    weights: str | os.PathLike | None = None,
+    weights: str | os.PathLike[str] | None = None,
     classes: int = 1000,
     input_shape: tuple[int | None, int | None, int] = (None, None, 3),
     width: float = 1.0,
@@ -136,17 +137,23 @@ def BagNet(
     return model
 
 
-def BagNet9(weights: str | os.PathLike | None = None, **kwargs) -> keras.Model:
+def BagNet9(
+    weights: str | os.PathLike[str] | None = None, **kwargs: Any
+) -> keras.Model:
     """BagNet with patches of 9x9 pixels. Arguments: see `BagNet`."""
     return BagNet(architectures.BAGNET9, weights, **kwargs)
 
 
-def BagNet17(weights: str | os.PathLike | None = None, **kwargs) -> keras.Model:
+def BagNet17(
+    weights: str | os.PathLike[str] | None = None, **kwargs: Any
+) -> keras.Model:
     """BagNet with patches of 17x17 pixels. Arguments: see `BagNet`."""
     return BagNet(architectures.BAGNET17, weights, **kwargs)
 
 
-def BagNet33(weights: str | os.PathLike | None = None, **kwargs) -> keras.Model:
+def BagNet33(
+    weights: str | os.PathLike[str] | None = None, **kwargs: Any
+) -> keras.Model:
     """BagNet with patches of 33x33 pixels. Arguments: see `BagNet`."""
     return BagNet(architectures.BAGNET33, weights, **kwargs)
 

@@ -15,7 +15,7 @@ from bagnet_tf.heads import probabilities_of
 _CLASSES_EXPLAINED = 3
 
 
-def class_centred(patch_logits):
+def class_centred(patch_logits: np.ndarray) -> np.ndarray:
     """Patch logits minus their mean over classes (the last axis).
 
     Free of the gauge: the same for two networks whose probabilities agree

@@ -32,7 +32,7 @@ class PatchLogitsWriter:
 
     def __init__(
         self,
-        folder: str | os.PathLike,
+        folder: str | os.PathLike[str],
         facts: Mapping,
         dtype: str = "float32",
         shard_size: int = 512,
@@ -156,16 +156,17 @@ class PatchLogitsWriter:
 
 def _check_place(folder: pathlib.Path, overwrite: bool) -> None:
     if not folder.parent.is_dir():
-        rule = "be in an existing folder"
+        rule = "folder must be in an existing folder"
     elif not os.path.lexists(folder):
         return
     elif not overwrite:
-        rule = "not exist yet, or --overwrite be given"
+        rule = "folder exists; --overwrite replaces it, if it is one of those"
     # A whole folder is deleted: a slip must not cost other files.
     elif folder.is_symlink() or not (folder / MANIFEST_FILE).is_file():
-        rule = f"be one with a {MANIFEST_FILE}, to be replaced"
+        rule = (
+            "folder, to be overwritten, must be one of patch logits (with a "
+            f"{MANIFEST_FILE})"
+        )
     else:
         return
-    raise ValueError(
-        f"folder of patch logits must {rule}. Received: folder={str(folder)!r}"
-    )
+    raise ValueError(f"{rule}. Received: folder={str(folder)!r}")

@@ -144,7 +144,7 @@ def baseline_images(images: np.ndarray, baseline: str) -> np.ndarray:
     )
 
 
-def _blurred(images, axis):
+def _blurred(images, axis) -> np.ndarray:
     """Blurs along one axis; the image goes on beyond its edges as it ends.
 
     The reference pads with zeros, which frames its baselines in black.
@@ -153,11 +153,11 @@ def _blurred(images, axis):
     weights = np.exp(-0.5 * (offsets / _BLUR_DEVIATION) ** 2)
     weights /= weights.sum()
     places = np.arange(images.shape[axis])
-    return sum(
-        np.float32(weight)
-        * images.take((places + offset).clip(0, len(places) - 1), axis=axis)
-        for offset, weight in zip(offsets, weights, strict=True)
-    )
+    blurred = np.zeros_like(images)
+    for offset, weight in zip(offsets, weights, strict=True):
+        neighbours = (places + offset).clip(0, len(places) - 1)
+        blurred += np.float32(weight) * images.take(neighbours, axis=axis)
+    return blurred
 
 
 def _full_baseline(images, baseline):

@@ -11,6 +11,8 @@ with this module too, where there is no TensorFlow.
 import dataclasses
 import io
 import os
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -51,7 +53,7 @@ class CropTransform:
         )
 
 
-def load_photo(path: str | os.PathLike) -> np.ndarray:
+def load_photo(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads an image file as people see it.
 
     EXIF rotation is applied, transparency is laid over white, grey and
@@ -71,7 +73,7 @@ def load_photo(path: str | os.PathLike) -> np.ndarray:
 
 
 def load_photo_and_notes(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """`load_photo`, and what had to be done to the file's pixels.
 
@@ -112,7 +114,7 @@ def decode_photo(encoded: bytes, name: str = "bytes") -> np.ndarray:
 
 
 def _read(
-    file: str | os.PathLike | io.BytesIO, name: str
+    file: str | os.PathLike[str] | io.BytesIO, name: str
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """The pixels of an image file, and what was done to them."""
     try:
@@ -247,7 +249,12 @@ def _pillow_resized(pixels, shape) -> np.ndarray:
     return np.asarray(image.resize(shape[::-1], Image.Resampling.BILINEAR))
 
 
-def scaled_shape(height, width, size, maximum=max):
+def scaled_shape(
+    height: Any,
+    width: Any,
+    size: tuple[int, int],
+    maximum: Callable[[Any, Any], Any] = max,
+) -> tuple[Any, Any]:
     """(rows, cols) after resizing: `size / 0.875`, the longer side in scale.
 
     In whole numbers, halves rounded up, so that every language agrees; the

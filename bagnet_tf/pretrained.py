@@ -16,7 +16,7 @@ NAMES = ("imagenet", "imagenet-official", "imagenette")
 
 def load_weights(
     model: keras.Model,
-    weights: str | os.PathLike,
+    weights: str | os.PathLike[str],
     architecture: Architecture,
     width: float,
 ) -> None:

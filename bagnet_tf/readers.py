@@ -94,7 +94,7 @@ class FileReader:
     Transparency is laid over white, grey becomes RGB and 16 bits become 8.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike[str]):
         """Opens a file of any format that libvips reads (TIFF, PNG, ...).
 
         Raises:

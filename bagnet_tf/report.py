@@ -41,7 +41,7 @@ class Photo:
 
 
 def read_photo(
-    path: str | os.PathLike, image_size: tuple[int, int], channels: int = 3
+    path: str | os.PathLike[str], image_size: tuple[int, int], channels: int = 3
 ) -> Photo:
     """Reads a photo and makes the model's input of it.
 

@@ -56,7 +56,7 @@ class StoredPatchLogits:
         grid_shape: (rows, cols).
     """
 
-    def __init__(self, folder: str | os.PathLike):
+    def __init__(self, folder: str | os.PathLike[str]):
         """Reads the manifest, and looks whether all files are there.
 
         Raises:
@@ -66,9 +66,10 @@ class StoredPatchLogits:
         self._folder = pathlib.Path(folder)
         try:
             self.manifest = _checked_manifest(self._folder / MANIFEST_FILE)
-            self.labels = tuple(self.manifest["labels"])
+            self.labels: tuple[str, ...] = tuple(self.manifest["labels"])
             self.geometry = PatchGeometry(**self.manifest["geometry"])
-            self.grid_shape = tuple(self.manifest["grid_shape"])
+            rows, cols = self.manifest["grid_shape"]
+            self.grid_shape: tuple[int, int] = rows, cols
         except _NOT_WHOLE as error:
             raise self._error(
                 f"be stored patch logits with a whole {MANIFEST_FILE} "
@@ -145,11 +146,11 @@ class StoredPatchLogits:
 
     def _error(self, rule):
         return ValueError(
-            f"folder must {rule}. Received: {str(self._folder)!r}"
+            f"folder must {rule}. Received: folder={str(self._folder)!r}"
         )
 
 
-def _checked_manifest(path: pathlib.Path) -> dict:
+def _checked_manifest(path: pathlib.Path) -> dict[str, typing.Any]:
     manifest = json.loads(path.read_text(encoding="utf-8"))
     if manifest["format"] != FORMAT:
         raise ValueError(f"format {manifest['format']} is unknown")

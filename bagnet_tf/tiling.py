@@ -23,7 +23,7 @@ from bagnet_tf.readers import RegionReader
 def tiled_heatmap(
     network: HeatmapNetwork,
     image: RegionReader,
-    output: str | os.PathLike,
+    output: str | os.PathLike[str],
     class_ids: Sequence[int],
     padding: str = "valid",
     centred: bool = False,

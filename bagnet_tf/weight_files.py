@@ -40,7 +40,7 @@ _TF2CV_NAME = re.compile(
 
 
 def read_weights(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
 ) -> tuple[dict[str, np.ndarray], Layout]:
     """Reads a file of weights.
 

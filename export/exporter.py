@@ -46,7 +46,7 @@ class ExportResult:
         return all(v.passed for v in self.verifications)
 
 
-def check_output(output: str | os.PathLike, overwrite: bool) -> None:
+def check_output(output: str | os.PathLike[str], overwrite: bool) -> None:
     """Refuses, before any work, what `export_model` would refuse.
 
     Raises:
@@ -55,6 +55,10 @@ def check_output(output: str | os.PathLike, overwrite: bool) -> None:
     output = pathlib.Path(output)
     if not os.path.lexists(output):
         return
+    if not output.is_dir():
+        raise ValueError(
+            f"output must be a folder. Received: output={str(output)!r}"
+        )
     if not overwrite:
         raise ValueError(
             "output exists; --overwrite replaces it, if it is an export. "
@@ -70,7 +74,7 @@ def check_output(output: str | os.PathLike, overwrite: bool) -> None:
 
 def export_model(
     request: Request,
-    output: str | os.PathLike,
+    output: str | os.PathLike[str],
     formats: Sequence[str],
     images: Images,
     further_sizes: Sequence[tuple[int, int]] = (),

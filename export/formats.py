@@ -75,7 +75,7 @@ class Kit:
     needs: Sequence[str]
     write: Callable[[pathlib.Path, Mapping, np.ndarray], None]
     channels: Sequence[int] = ()
-    check: Callable[[], None] = lambda: None
+    check: Callable[[], object] = lambda: None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -89,6 +89,7 @@ def _define(purpose, use, dataset, split, num_images, flag_values):
             f"num_{purpose}_images",
             num_images,
             "How many of them.",
+            lower_bound=1,
             flag_values=flag_values,
         ),
     )

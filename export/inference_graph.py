@@ -79,7 +79,7 @@ class InferenceGraph:
             self.image_spec,
         )
 
-    def predict(self, image):
+    def predict(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         """Everything that the network says of a batch of images."""
         features = self.features(image)
         logits = self.classifier(self.pooling(features))
@@ -89,7 +89,9 @@ class InferenceGraph:
             "probabilities": _PROBABILITIES[self.head](logits),
         }
 
-    def class_evidence(self, image, class_ids):
+    def class_evidence(
+        self, image: tf.Tensor, class_ids: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         """Patch logits of the asked classes, all that is computed of them."""
         features = self.features(image)
         kernel = tf.gather(self.classifier.kernel.value, class_ids, axis=1)
@@ -99,7 +101,7 @@ class InferenceGraph:
         return {"class_evidence": evidence + bias[:, None, None, :]}
 
 
-def trace(function: Callable, *specs: tf.TensorSpec):
+def trace(function: Callable, *specs: tf.TensorSpec) -> Callable:
     """The concrete function that `function` is for inputs of these specs."""
     traced = tf.function(function, autograph=False)
     return traced.get_concrete_function(*specs)

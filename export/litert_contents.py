@@ -5,6 +5,7 @@ them twice, without an error.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.tools import flatbuffer_utils as flatbuffers
@@ -79,7 +80,7 @@ def with_float_classifier(content: bytes, kernel: np.ndarray) -> bytes:
     return bytes(flatbuffers.convert_object_to_bytearray(model))
 
 
-def _weights(model) -> Iterator[tuple[str, object]]:
+def _weights(model) -> Iterator[tuple[str, Any]]:
     """The weights of convolutions and classifiers, in every subgraph."""
     for graph in model.subgraphs:
         # Weights of 16 bits go through an operation that widens them.

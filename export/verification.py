@@ -128,7 +128,7 @@ def verify(
     batches: Iterable[np.ndarray],
     head: str = "softmax",
     tolerances: Mapping[str, Tolerance] | None = None,
-    robust: Mapping[str, RobustMasking] | None = None,
+    robust: Mapping[str, RobustMasking | None] | None = None,
 ) -> list[Verification]:
     """Compares written files with the model that they were made of.
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 SAVED_MODEL = "saved_model/1"
 
 
-def check_base(base: str | os.PathLike, formats: Sequence[str]) -> None:
+def check_base(base: str | os.PathLike[str], formats: Sequence[str]) -> None:
     """Refuses, before any work, what `add_version` would refuse.
 
     Args:
@@ -37,7 +37,7 @@ def check_base(base: str | os.PathLike, formats: Sequence[str]) -> None:
 
 
 def add_version(
-    export: str | os.PathLike, base: str | os.PathLike
+    export: str | os.PathLike[str], base: str | os.PathLike
 ) -> pathlib.Path:
     """Copies the SavedModel of an export to the next version number.
 

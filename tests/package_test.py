@@ -10,6 +10,7 @@ import types
 from absl.testing import absltest, parameterized
 
 import bagnet_tf
+from tests import import_graph
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _NAMES = tuple((name, name) for name in bagnet_tf.__all__)
@@ -21,6 +22,28 @@ def _python(code):
         cwd=_ROOT,
         capture_output=True,
         text=True,
+    )
+
+
+def _public_functions(node, name):
+    """Functions that others call, with their full names."""
+    for child in node.body:
+        full_name = f"{name}.{getattr(child, 'name', '')}"
+        if isinstance(child, ast.ClassDef):
+            if not child.name.startswith("_"):
+                yield from _public_functions(child, full_name)
+        elif isinstance(child, ast.FunctionDef):
+            if child.name in ("__init__", "__call__") or child.name[0] != "_":
+                yield full_name, child
+
+
+def _has_types(function):
+    arguments = function.args
+    named = arguments.posonlyargs + arguments.args + arguments.kwonlyargs
+    named += filter(None, (arguments.vararg, arguments.kwarg))
+    return (function.returns or function.name == "__init__") and all(
+        argument.annotation or argument.arg in ("self", "cls")
+        for argument in named
     )
 
 
@@ -57,6 +80,25 @@ class PackageTest(parameterized.TestCase):
         for name, defined_in in modules.items():
             found = getattr(importlib.import_module(defined_in), name)
             self.assertIs(getattr(module, name), found)
+
+    @parameterized.parameters("bagnet_tf", "train", "export")
+    def test_public_functions_have_types(self, folder):
+        # The package is typed (py.typed); `Any` is a type, nothing is none.
+        files = [
+            file
+            for file in import_graph.python_files()
+            if file.startswith(f"{folder}/")
+        ]
+        self.assertNotEmpty(files)
+        untyped = [
+            name
+            for file in sorted(files)
+            for name, function in _public_functions(
+                import_graph.tree_of(file), file
+            )
+            if not _has_types(function)
+        ]
+        self.assertEmpty(untyped)
 
     def test_dir_lists_all_names(self):
         self.assertContainsSubset(bagnet_tf.__all__, dir(bagnet_tf))

@@ -79,7 +79,7 @@ class TwinTest(parameterized.TestCase):
         model = _model(architecture)
         twin = training_twin(model)
         exact_logits, exact = _loss_and_gradients(_in_float64(model), _images())
-        plain_logits, plain = _loss_and_gradients(model, _images())
+        _, plain = _loss_and_gradients(model, _images())
         twin_logits, fused = _loss_and_gradients(twin, _images())
         np.testing.assert_allclose(
             twin_logits, exact_logits, atol=1e-3 * np.abs(exact_logits).max()

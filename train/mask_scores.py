@@ -55,7 +55,7 @@ class EvidenceBatch:
     @classmethod
     def of_outputs(
         cls, batch: dict, outputs: dict, untrained: dict, head: str = "softmax"
-    ):
+    ) -> "EvidenceBatch":
         """Takes the images that are to be scored out of a batch.
 
         Of several labels none is what the mask shows: an image must have one.

@@ -21,6 +21,7 @@ from absl import flags
 
 from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.entry import run_command
+from bagnet_tf.commands.explain_files import check_files
 
 _FLAGS = flags.FlagValues()
 _MODEL = flags.DEFINE_string(
@@ -94,17 +95,13 @@ def _checked_output() -> tuple[pathlib.Path, pathlib.Path]:
     folder = pathlib.Path(_OUTPUT.value)
     if not folder.is_dir():
         raise ValueError(
-            f"output must be an existing folder. Received: output={folder}"
+            "output must be an existing folder. "
+            f"Received: output={str(folder)!r}"
         )
     paths = tuple(
         folder / f"{_NAME.value}{ending}" for ending in (".weights.h5", ".json")
     )
-    existing = [path.name for path in paths if path.exists()]
-    if existing and not _OVERWRITE.value:
-        raise ValueError(
-            f"output has {', '.join(existing)} already; --overwrite replaces "
-            f"what is there. Received: output={folder}"
-        )
+    check_files(folder, paths, [_MODEL.value], _OVERWRITE.value)
     return paths
 
 

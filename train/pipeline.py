@@ -19,7 +19,9 @@ _SHUFFLE_BUFFER = 16_384
 _MOST_EPOCHS = 1 << 20  # So that no two pairs (seed, epoch) share an order.
 
 
-def steps_per_epoch(source: ImageSource, config: ml_collections.ConfigDict):
+def steps_per_epoch(
+    source: ImageSource, config: ml_collections.ConfigDict
+) -> int:
     """Number of whole batches in the training split; the rest is dropped.
 
     Raises:

@@ -35,7 +35,9 @@ _SCORES = (
 class FinishedRun:
     """A model, and what its run has left beside it."""
 
-    def __init__(self, model: str | os.PathLike, data_dir: str | None = None):
+    def __init__(
+        self, model: str | os.PathLike[str], data_dir: str | None = None
+    ):
         """Reads the run.
 
         Args:
@@ -118,7 +120,7 @@ class FinishedRun:
         split = self._run["config"]["eval_split"]
         return evaluate(split, {"temperature": self._info.temperature})
 
-    def _summary(self, scores) -> dict[str, float]:
+    def _summary(self, scores) -> dict[str, float | None]:
         """What a user asks for first, as numbers by name."""
         rates = {
             key: scores[key]["value"]

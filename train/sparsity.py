@@ -1,5 +1,7 @@
 """How few patches carry a decision? The sparsity of evidence."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from bagnet_tf.evidence import class_centred
@@ -31,7 +33,13 @@ class EvidenceSparsity:
         self._head = head
         self._shares = []
 
-    def add(self, ids, labels, logits, patch_logits) -> None:
+    def add(
+        self,
+        ids: Sequence[str],
+        labels: np.ndarray,
+        logits: np.ndarray,
+        patch_logits: np.ndarray,
+    ) -> None:
         """Adds a batch.
 
         Args:

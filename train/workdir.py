@@ -58,9 +58,11 @@ class Workdir:
                     f"Received: workdir={str(self.path)!r}"
                 )
             return
-        if self.path.exists() and any(self.path.iterdir()):
+        if self.path.exists() and (
+            not self.path.is_dir() or any(self.path.iterdir())
+        ):
             raise ValueError(
-                "workdir must be new, empty or that of an earlier run. "
+                "workdir must be a folder: new, empty or of an earlier run. "
                 f"Received: workdir={str(self.path)!r}"
             )
         self.path.mkdir(parents=True, exist_ok=True)

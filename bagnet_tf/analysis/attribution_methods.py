@@ -7,6 +7,7 @@ class-centred logit, so that no method is given a free gauge (see
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -78,7 +79,7 @@ class Effort:
                 )
 
     @classmethod
-    def of(cls, options: Mapping[str, object]) -> "Effort":
+    def of(cls, options: Mapping[str, Any]) -> "Effort":
         """What the options of an experiment say."""
         return cls(
             **{
@@ -118,7 +119,7 @@ def contrast_weights(
 
 
 def methods_asked_for(
-    options: Mapping[str, object], available: Sequence[str]
+    options: Mapping[str, Any], available: Sequence[str]
 ) -> list[str]:
     """The methods that an experiment shall compare.
 

@@ -1,6 +1,7 @@
 """How is a function of images compiled once for each size of them?"""
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -20,7 +21,7 @@ class Compiled:
         TensorShape([3, 8, 8, 3])
     """
 
-    def __init__(self, function: Callable):
+    def __init__(self, function: Callable[..., Any]):
         """Traces nothing yet.
 
         Args:
@@ -29,7 +30,7 @@ class Compiled:
         self._function = function
         self._traced = {}
 
-    def __call__(self, *tensors: tf.Tensor):
+    def __call__(self, *tensors: tf.Tensor) -> Any:
         """Calls the function."""
         signature = tuple(
             tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype)

@@ -1,14 +1,18 @@
 """How closely do two measured quantities go together? Pearson's r."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 _Z = 1.959963984540054  # The normal distribution has 95 % within so many sds.
 
 
-def pearson(one, other) -> float | None:
-    """The correlation of two vectors, without places where one has NaN.
+def pearson(
+    one: Sequence[float | None] | np.ndarray,
+    other: Sequence[float | None] | np.ndarray,
+) -> float | None:
+    """The correlation of two vectors, without places where one has NaN or none.
 
     Returns:
         -1..1, or `None` where one of them does not vary.

@@ -1,13 +1,14 @@
 """Which options does an experiment run with? Those given, else what fits."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bagnet_tf.analysis.experiments import OPTIONS
 
 
 def checked_options(
-    name: str, accepted: Sequence[str], given: Mapping[str, object]
-) -> dict[str, object]:
+    name: str, accepted: Sequence[str], given: Mapping[str, Any]
+) -> dict[str, Any]:
     """What is given of an experiment's options, if it may be.
 
     Args:
@@ -33,9 +34,9 @@ def checked_options(
 
 def all_options(
     accepted: Sequence[str],
-    given: Mapping[str, object],
+    given: Mapping[str, Any],
     image_sizes: Sequence[tuple[int, int]],
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """All options of an experiment, JSON-ready.
 
     Args:

@@ -22,7 +22,7 @@ class PartialResults:
 
     def __init__(
         self,
-        path: str | os.PathLike,
+        path: str | os.PathLike[str],
         facts: Mapping,
         overwrite: bool = False,
     ):

@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 
@@ -37,7 +38,7 @@ class AnalysisRequest:
     output: pathlib.Path
     compare: tuple[Classifier, ...]
     seed: int
-    options: Mapping[str, object]
+    options: Mapping[str, Any]
     partial: PartialResults
 
     @property

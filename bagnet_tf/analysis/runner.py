@@ -4,7 +4,7 @@ import hashlib
 import importlib
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 
@@ -40,7 +40,7 @@ def run_experiment(
     num_images: int | None = None,
     compare: Sequence[str] = (),
     seed: int = 0,
-    options: Mapping[str, object] | None = None,
+    options: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     command: str = "",
 ) -> Written:

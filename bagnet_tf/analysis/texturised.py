@@ -12,6 +12,8 @@ cut patches is in the table, and what the others add to the logit does not
 change where the tile is a multiple of the stride.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import tensorflow as tf
 
@@ -67,7 +69,7 @@ def run(request: AnalysisRequest) -> Result:
 
 
 def shuffled_answers(
-    classifier: Classifier, batch: dict, sizes: list[int], seed: int
+    classifier: Classifier, batch: Mapping, sizes: list[int], seed: int
 ) -> list[dict]:
     """What a classifier says of images and of their shuffled tiles.
 
@@ -122,7 +124,7 @@ def _texture_rows(request, synthesis) -> list[dict]:
     def compute(batch):
         seeds = [[request.seed, index] for index in batch["index"]]
         textures, losses = synthesis(batch["image"], seeds)
-        answers = [{"loss": float(loss)} for loss in losses]
+        answers: list[dict] = [{"loss": float(loss)} for loss in losses]
         for classifier in request.classifiers:
             intact = classifier.logits(_resized(batch["image"], classifier))
             after = classifier.logits(_resized(textures, classifier))

@@ -1,6 +1,7 @@
 """Which robust decisions cannot be changed by a patch of a given size?"""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -60,7 +61,7 @@ def certify(
     geometry: PatchGeometry,
     defense: str | Defense = "masking",
     threshold: float | None = None,
-    **settings,
+    **settings: Any,
 ) -> Certificate:
     """Decides robustly, and proves what it can.
 

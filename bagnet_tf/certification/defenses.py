@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 DEFENSES = (
     "masking",
@@ -63,7 +64,7 @@ class Defense:
     offset: float = 0.0
     scale: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Refuses what is no defence."""
         if self.name not in DEFENSES:
             raise ValueError(
@@ -88,7 +89,7 @@ class Defense:
             return self.features == "logits"
         return self.name == "clipping"
 
-    def settings(self) -> dict:
+    def settings(self) -> dict[str, Any]:
         """What was set, JSON-ready: the name and what the defence reads."""
         read = ("name", *_SETTINGS[self.name])
         return {key: getattr(self, key) for key in read}

@@ -4,6 +4,7 @@ Every comparison of a certificate asks for a margin above the rounding of
 float32 sums, and of patch logits that come from another batch or graph.
 """
 
+import numpy as np
 import tensorflow as tf
 
 # Of the largest sum of magnitudes over the grid; additivity, the numerical
@@ -11,7 +12,7 @@ import tensorflow as tf
 TOLERANCE = 1e-5
 
 
-def margin_of(magnitudes: tf.Tensor) -> tf.Tensor:
+def margin_of(magnitudes: tf.Tensor | np.ndarray) -> tf.Tensor:
     """What sums over the grid must differ by, (batch,).
 
     Args:
@@ -20,7 +21,7 @@ def margin_of(magnitudes: tf.Tensor) -> tf.Tensor:
     return TOLERANCE * tf.reduce_max(magnitudes, axis=-1)
 
 
-def of_class(values: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+def of_class(values: tf.Tensor, labels: tf.Tensor | np.ndarray) -> tf.Tensor:
     """The values of one class an image, without the axis of classes.
 
     Args:
@@ -30,7 +31,9 @@ def of_class(values: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     return tf.gather(values, labels, axis=-1, batch_dims=1)
 
 
-def without_class(totals: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+def without_class(
+    totals: tf.Tensor | np.ndarray, labels: tf.Tensor | np.ndarray
+) -> tf.Tensor:
     """Totals of which the label's is -inf, so that it is never the largest.
 
     Args:

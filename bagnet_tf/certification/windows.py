@@ -5,6 +5,8 @@ A smaller patch reaches no more cells, so one window size stands for all
 patches up to a size.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -80,10 +82,11 @@ def window_shape(
     """
     sides = patch_shape(patch_size, geometry, grid_shape)
     reach = geometry.receptive_field - 1
-    return tuple(
+    rows, cols = (
         min(-(-(side + reach) // geometry.stride), cells)
         for side, cells in zip(sides, grid_shape, strict=True)
     )
+    return rows, cols
 
 
 def box_sums(values: tf.Tensor, window: tuple[int, int]) -> tf.Tensor:
@@ -182,6 +185,6 @@ def _shared_cells(cells: int, side: int) -> np.ndarray:
     return (inside[:, None] & inside[None]).astype(np.float32)
 
 
-def images_at_once(shape: tf.TensorShape) -> int:
+def images_at_once(shape: tf.TensorShape | Sequence[int]) -> int:
     """How many images of patch logits (rows, cols, classes) bound memory."""
     return max(_MOST_VALUES // 2 // int(np.prod(shape)), 1)

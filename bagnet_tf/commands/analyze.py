@@ -60,7 +60,12 @@ _OUTPUT = shared_flags.output_folder(_FLAGS)
 _OVERWRITE = shared_flags.overwrite(_FLAGS)
 _JSON = shared_flags.json(_FLAGS)
 _SEED = flags.DEFINE_integer(
-    "seed", 0, "Of everything that is random.", flag_values=_FLAGS
+    "seed",
+    0,
+    "Of everything that is random.",
+    lower_bound=0,
+    upper_bound=2**32 - 1,
+    flag_values=_FLAGS,
 )
 
 

@@ -28,6 +28,7 @@ from bagnet_tf.commands.certify_text import (
     parsed_size,
 )
 from bagnet_tf.commands.entry import run_command
+from bagnet_tf.commands.flag_mistakes import must_be_given
 from bagnet_tf.commands.json_answer import for_people, print_json
 from bagnet_tf.commands.output_file import checked_output
 from bagnet_tf.version import library_versions
@@ -218,7 +219,7 @@ def _check_flags() -> None:
     else:
         foreign = ("gauge_patch_logits",)
         if _DATASET.value is None:
-            raise ValueError("--dataset must be given with --model.")
+            raise ValueError(must_be_given(["dataset"]))
     for name in foreign:
         if _FLAGS[name].present:
             given = "patch_logits" if stored else "model"

@@ -19,6 +19,7 @@ from bagnet_tf.architecture import ARCHITECTURES
 from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.entry import run_command
 from bagnet_tf.commands.json_answer import for_people, print_json
+from bagnet_tf.commands.output_file import checked_output
 
 _FLAGS = flags.FlagValues()
 _WEIGHTS = flags.DEFINE_string(
@@ -70,7 +71,6 @@ def main() -> None:
 
     # Slow imports come after the checks that do without them.
     model = _model(_WEIGHTS.value)
-    output.parent.mkdir(parents=True, exist_ok=True)
     # Under a temporary name, then renamed: nothing half-written.
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
         written = pathlib.Path(folder, output.name)
@@ -114,11 +114,7 @@ def _check_output(output):
             "output must be another file than weights. "
             f"Received: output={str(output)!r}"
         )
-    if output.is_dir() or (output.exists() and not _OVERWRITE.value):
-        raise ValueError(
-            "output exists; --overwrite replaces it, if it is a file. "
-            f"Received: output={str(output)!r}"
-        )
+    checked_output(str(output), _OVERWRITE.value)
 
 
 def _check_written(model, path):

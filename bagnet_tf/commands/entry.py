@@ -18,6 +18,12 @@ from collections.abc import Callable, Sequence
 
 from absl import app, flags, logging
 
+from bagnet_tf.commands.flag_mistakes import (
+    described,
+    missing_flags,
+    must_be_given,
+)
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 USER_ERROR = 2
@@ -66,17 +72,17 @@ def run_command(
             arguments = flags.FLAGS(argv)
             if command_flags is not None:
                 command_flags.mark_as_parsed()
+            if missing := missing_flags(flags.FLAGS):  # Or empty ones.
+                raise ValueError(must_be_given(missing))
             _check_positional(arguments[1:], positional)
         except SystemExit:  # --help, which absl ends with status 1.
             sys.exit(_delivered(0))
         except BrokenPipeError:  # Of the reader of --help.
             sys.exit(_reader_gone())
-        except (flags.Error, ValueError, OSError) as error:
+        except (ValueError, OSError) as error:
             sys.exit(_report(name, error))
-        except (AttributeError, KeyError) as error:  # An unknown --config.KEY.
-            cause = error.args[0]
-            reason = cause.args[0] if isinstance(cause, KeyError) else cause
-            sys.exit(_report(name, f"--config has no such key: {reason}"))
+        except (flags.Error, AttributeError, KeyError) as error:
+            sys.exit(_report(name, described(error, flags.FLAGS)))
         return arguments
 
     def guarded(argv):

@@ -187,7 +187,7 @@ def check_colours(channels: int, name: str) -> None:
 def read_ranges(
     split: str,
     sizes: dict[str, int],
-    borders: Mapping[str, Sequence[int]] | None = None,
+    borders: Mapping[str, Sequence[int] | np.ndarray] | None = None,
 ) -> list[SplitRange]:
     """Translates a split in TFDS's slicing grammar into ranges of examples.
 

@@ -82,7 +82,7 @@ def read_pixels(path: tf.Tensor, channels: int) -> tf.Tensor:
     return tf.ensure_shape(pixels, (None, None, channels))
 
 
-def check_array(path: str | os.PathLike, channels: int) -> None:
+def check_array(path: str | os.PathLike[str], channels: int) -> None:
     """Makes sure that an array is an image; reads its head only.
 
     A file that cannot be read is passed over: that is for others to report.
@@ -103,7 +103,7 @@ def check_array(path: str | os.PathLike, channels: int) -> None:
         )
 
 
-def image_size(path: str | os.PathLike) -> tuple[int, int] | None:
+def image_size(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     """(width, height) of an image as people see it, pixels.
 
     Reads the head of the file only; None if it cannot be read.

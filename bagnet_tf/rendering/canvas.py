@@ -1,6 +1,7 @@
 """How does one draw and write at exact pixels of a picture?"""
 
 import os
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -53,7 +54,14 @@ class Canvas:
         self.text(box.left, top + LINE, subtitle, width, size=11)
         return self.axes(box)
 
-    def text(self, left, top, text, width=None, **style) -> None:
+    def text(
+        self,
+        left: float,
+        top: float,
+        text: str,
+        width: float | None = None,
+        **style: Any,
+    ) -> None:
         """Writes one line, shortened to `width` (by default the margin's)."""
         width = width or self.layout.width - MARGIN - left
         text = " ".join(str(text).split())[:300]
@@ -79,7 +87,7 @@ class Canvas:
         bar.ax.tick_params(labelsize=10)
 
 
-def save_picture(figure: Figure, path: str | os.PathLike) -> None:
+def save_picture(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Writes a picture in the format of its ending, such as .png or .svg.
 
     The same figure gives the same file, byte for byte.

@@ -22,7 +22,9 @@ _IN_ASCII = {"−": "-", "–": "-", "×": "x", "≥": ">=", "≤": "<=", "ß": 
 _ALSO_BUILT_IN = "·…"
 
 
-def font(size: float, bold: bool = False) -> ImageFont.FreeTypeFont:
+def font(
+    size: float, bold: bool = False
+) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """A font.
 
     Args:

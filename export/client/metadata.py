@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 from bagnet_tf.decisions import thresholds_of
 from bagnet_tf.geometry import PatchGeometry
@@ -80,7 +81,7 @@ class Metadata:
     stride: int
     labels: tuple[str, ...]
     head: str
-    metrics: Mapping[str, object]
+    metrics: Mapping[str, Any]
     formats: Mapping[str, FormatRecord]
     robust_patch_size: tuple[int, int] | None
     files: Mapping[str, FileRecord]
@@ -127,7 +128,7 @@ class Metadata:
         )
 
 
-def read_metadata(path: str | os.PathLike) -> Metadata:
+def read_metadata(path: str | os.PathLike[str]) -> Metadata:
     """Reads the metadata of an export.
 
     Args:

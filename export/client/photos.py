@@ -12,7 +12,7 @@ from bagnet_tf.photos import (
 )
 
 
-def read_photo(photo: str | os.PathLike | bytes) -> np.ndarray:
+def read_photo(photo: str | os.PathLike[str] | bytes) -> np.ndarray:
     """Reads an image file as people see it: upright, transparency over white.
 
     Args:

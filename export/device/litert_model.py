@@ -13,7 +13,7 @@ from ..client.metadata import METADATA_FILE, Metadata, check_file, read_metadata
 _SIGNATURE = "patch_logits"
 
 
-def metadata_of(model: str | os.PathLike) -> Metadata:
+def metadata_of(model: str | os.PathLike[str]) -> Metadata:
     """Reads the metadata of the export that a file lies in.
 
     Args:
@@ -50,7 +50,7 @@ class LiteRTModel:
 
     def __init__(
         self,
-        path: str | os.PathLike,
+        path: str | os.PathLike[str],
         metadata: Metadata,
         num_threads: int | None = None,
     ):

@@ -11,7 +11,7 @@ _ORIENTATION_TAG = 0x0112
 _UPRIGHT = 1
 
 
-def upright_file(path: str | os.PathLike) -> bytes:
+def upright_file(path: str | os.PathLike[str]) -> bytes:
     """A photo as a file for the signature that takes encoded photos.
 
     The server knows JPEG, PNG, GIF and BMP, and looks neither at the EXIF
