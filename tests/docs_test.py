@@ -1,22 +1,26 @@
 """Is what the documentation names there: links, commands, flags, code?"""
 
 import contextlib
+import copy
 import functools
 import importlib
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
 import tomllib
 import xml.etree.ElementTree as ElementTree
+from unittest import mock
 
 from absl import flags
 from absl.testing import absltest, parameterized
 
 import bagnet_tf
 from tests.documents import DOCS, ROOT, blocks, pages, prose
+from train import config_flag
 
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
@@ -77,11 +81,7 @@ def _make_targets():
 
 def _command_lines(page):
     """Lines of shell, whole ones: of blocks, and in the text."""
-    for block in blocks(page):
-        if block.language == "sh":
-            text = block.text.replace("\\\n", " ")
-            for line in text.splitlines():
-                yield from re.split(r" [|&;]+ ", line.strip())
+    yield from _shell_lines(page)
     for code in _INLINE.findall(prose(page).replace("\n", " ")):
         yield " ".join(code.split())
 
@@ -138,6 +138,43 @@ def _unknown(line):
     return None
 
 
+def _shell_lines(page):
+    """Whole lines of a page's blocks of shell, without what they pipe to."""
+    for block in blocks(page):
+        if block.language == "sh":
+            text = block.text.replace("\\\n", " ")
+            for line in text.splitlines():
+                yield from re.split(r" [|&;]+ | \d?> ?\S+", line.strip())
+
+
+def _flag_values(module):
+    """A command's flags, to be parsed; of training those of its config."""
+    own = getattr(importlib.import_module(module), "_FLAGS", None)
+    if isinstance(own, flags.FlagValues):
+        return copy.deepcopy(own)
+    values = flags.FlagValues()
+    config_flag.config(values)
+    return values
+
+
+def _refused(line):
+    """Why a command does not take the values of its flags, or None."""
+    kind, name = _called(line)
+    if kind != "module" or name in _OTHERS or "..." in line:
+        return None
+    try:
+        words = shlex.split(line, comments=True)
+    except ValueError:  # Quotes that end on another line.
+        return None
+    arguments = [word for word in words if word.startswith("--")]
+    with mock.patch.object(sys, "argv", [name, *arguments]):
+        try:
+            _flag_values(name)(sys.argv, known_only=name == "train.main")
+        except flags.Error as error:
+            return f"{line}: {error}"
+    return None
+
+
 class LinksTest(parameterized.TestCase):
     @parameterized.named_parameters(
         (str(p.relative_to(ROOT)), p) for p in pages()
@@ -176,6 +213,23 @@ class CommandsTest(parameterized.TestCase):
     def test_commands_and_flags(self, page):
         unknown = {_unknown(line) for line in _command_lines(page)} - {None}
         self.assertEmpty(unknown)
+
+    @parameterized.named_parameters(
+        (str(p.relative_to(ROOT)), p) for p in pages()
+    )
+    def test_values_of_flags(self, page):
+        refused = {_refused(line) for line in _shell_lines(page)} - {None}
+        self.assertEmpty(refused)
+
+    @parameterized.parameters(
+        "bagnet-evaluate --model=a --dataset=b --strategy=none",
+        "bagnet-certify --dataset=b --store=1",
+        "bagnet-explain --model=a --image=b --output=c --top=few",
+        "bagnet-train --config=none --workdir=run",
+        "python -m train.main --config=glyphs --config.epochs=two",
+    )
+    def test_that_wrong_values_are_found(self, line):
+        self.assertIsNotNone(_refused(line))
 
     def test_that_lines_are_found(self):
         self.assertIsNone(_unknown("python -m train.main --config.epochs=1"))
