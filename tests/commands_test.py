@@ -230,7 +230,7 @@ class CommandsTest(parameterized.TestCase):
     )
     def test_an_unknown_flag_suggests_a_close_one(self, name):
         _, _, said = _results()["unknown_flag", name]
-        self.assertIn("Did you mean: overwrite", said)
+        self.assertIn("(close: --overwrite). Received: --overwrit", said)
 
     def test_the_documentation_names_all_commands_and_true_flags(self):
         text = (_ROOT / "docs/commands.md").read_text()

@@ -17,6 +17,8 @@ OWN = flags.FlagValues()
 MODEL = flags.DEFINE_string(
     "model", None, "The file.", required=True, flag_values=OWN
 )
+flags.DEFINE_integer("size", 1, "Pixels.", lower_bound=1, flag_values=OWN)
+flags.DEFINE_enum("kind", "a", ["a", "b"], "Which.", flag_values=OWN)
 
 def main(*names):
     if MODEL.value == "value":
@@ -87,8 +89,25 @@ class RunCommandTest(parameterized.TestCase):
         ("value", "--model=value", "Received: model='value'"),
         ("missing_file", "--model=missing", "/no/such/file"),
         ("existing_file", "--model=exists", "output exists"),
-        ("unknown_flag", "--modle=x", "modle"),
-        ("required_flag", "--verbosity=0", "--model must have a value"),
+        (
+            "unknown_flag",
+            "--modle=x",
+            "flags must be among those of --help (close: --model). "
+            "Received: --modle",
+        ),
+        ("required_flag", "--verbosity=0", "--model must be given"),
+        ("empty_flag", "--model=", "--model must be given"),
+        ("flag_at_the_end", "--model", "--model must be given"),
+        (
+            "no_number",
+            "--size=1:2",
+            "size must be a positive integer. Received: size='1:2'",
+        ),
+        (
+            "unknown_choice",
+            "--kind=c",
+            "kind must be one of a, b. Received: kind='c'",
+        ),
     )
     def test_a_mistake_is_one_line_and_status_2(self, argument, expected):
         result = _run(argument)

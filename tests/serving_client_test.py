@@ -217,7 +217,6 @@ class ErrorsTest(ClientCommandTestCase):
         ("url", {"url": "localhost"}, "url must be"),
         ("metadata", {"metadata": "no/such.json"}, "metadata must be an exist"),
         ("image", {"image": "no/such.png"}, "image must be an existing file"),
-        ("no_image", {"image": ""}, "image must name at least one file"),
         ("classes", {"classes": "zebra"}, "classes must be names or ids"),
     )
     def test_users_mistakes(self, changes, pattern):
