@@ -5,12 +5,12 @@ import io
 import json
 import pathlib
 import subprocess
-import sys
 import tempfile
 
 from absl.testing import absltest, flagsaver, parameterized
 
 from bagnet_tf.commands import analyze as command
+from tests.forked_python import forked_python
 from tests.small_models import tiny_model
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -97,7 +97,7 @@ class AnalyzeCommandTest(parameterized.TestCase):
     def test_mistakes_are_one_line(self):
         found = subprocess.run(
             [
-                *(sys.executable, "-m", "bagnet_tf.commands.analyze"),
+                *(*forked_python(), "-m", "bagnet_tf.commands.analyze"),
                 *("interaction", "--model=x", "--dataset=y"),
                 f"--output={self.output}",
             ],

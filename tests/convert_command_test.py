@@ -5,7 +5,6 @@ import io
 import json
 import pathlib
 import subprocess
-import sys
 import tempfile
 from unittest import mock
 
@@ -15,6 +14,7 @@ from absl.testing import absltest, flagsaver, parameterized
 
 import bagnet_tf
 from bagnet_tf.commands import convert as command
+from tests.forked_python import forked_python
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _SMALL = {"classes": 5, "width": 0.125}
@@ -122,7 +122,7 @@ class ConvertTest(parameterized.TestCase):
     def test_mistake_is_one_line_and_status_2(self):
         arguments = ["--weights=none", "--architecture=bagnet9", "--output=x"]
         result = subprocess.run(
-            [sys.executable, "-m", "bagnet_tf.commands.convert", *arguments],
+            [*forked_python(), "-m", "bagnet_tf.commands.convert", *arguments],
             cwd=_ROOT,
             capture_output=True,
             text=True,

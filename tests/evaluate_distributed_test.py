@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 import tempfile
 
 import numpy as np
@@ -13,6 +12,7 @@ from absl.testing import absltest
 from bagnet_tf import StoredPatchLogits
 from bagnet_tf.datasets import image_source
 from bagnet_tf.model_info import ModelInfo
+from tests.forked_python import forked_python
 from tests.small_models import tiny_model
 from tests.training_helpers import worker_environments
 
@@ -37,7 +37,7 @@ class EvaluateDistributedTest(absltest.TestCase):
         processes = [
             subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "train.evaluate", "--json"),
+                    *(*forked_python(), "-m", "train.evaluate", "--json"),
                     f"--model={self.model}",
                     # 11 = 4 + 4 + 3: no batch is divisible by three.
                     *("--dataset=glyphs", "--split=validation[:11]"),

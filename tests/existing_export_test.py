@@ -10,7 +10,6 @@ import pathlib
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 
 import numpy as np
@@ -23,6 +22,7 @@ from export import verify
 from export.exporter import export_model
 from export.images import real_images
 from tests.export_helpers import SIZE, glyph_answer, request, tiny_model
+from tests.forked_python import forked_python
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _LABELS = ("ant", "bee", "cat", "dog", "élan")
@@ -93,7 +93,7 @@ class VerifyTest(parameterized.TestCase):
 
     def test_untouched(self):
         result = subprocess.run(
-            [sys.executable, "-m", "export.verify", *self._flags()],
+            [*forked_python(), "-m", "export.verify", *self._flags()],
             cwd=_ROOT,
             env={**os.environ, "PYTHONPATH": str(_ROOT)},
             capture_output=True,

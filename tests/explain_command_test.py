@@ -5,7 +5,6 @@ import io
 import json
 import pathlib
 import subprocess
-import sys
 
 import numpy as np
 from absl.testing import absltest, parameterized
@@ -21,6 +20,7 @@ from tests.explain_helpers import (
     ExplainCommandTestCase,
     noise,
 )
+from tests.forked_python import forked_python
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -231,7 +231,7 @@ class MistakeTest(ExplainCommandTestCase):
 class ProcessTest(ExplainCommandTestCase):
     def _process(self, *arguments):
         return subprocess.run(
-            [sys.executable, "-m", "bagnet_tf.commands.explain", *arguments],
+            [*forked_python(), "-m", "bagnet_tf.commands.explain", *arguments],
             capture_output=True,
             text=True,
             cwd=_ROOT,

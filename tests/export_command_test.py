@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 from unittest import mock
 
 import numpy as np
@@ -24,6 +23,7 @@ from tests.export_helpers import (
     tiny_tflite,
     writes_instead,
 )
+from tests.forked_python import forked_python
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _LABELS = ("ant", "bee", "cat", "dog", "élan")
@@ -68,7 +68,7 @@ class CommandTest(TemporaryFolderTest):
 
     def _subprocess(self, **values):
         return subprocess.run(
-            [sys.executable, "-m", "export.main", *self._flags(**values)],
+            [*forked_python(), "-m", "export.main", *self._flags(**values)],
             cwd=_ROOT,
             env={**os.environ, "PYTHONPATH": str(_ROOT)},
             capture_output=True,

@@ -36,18 +36,6 @@ def randomized(model: keras.Model, seed: int = 0) -> keras.Model:
     return model
 
 
-def shallow(architecture: Architecture) -> Architecture:
-    """The same patches and grid from the first block of each stage alone.
-
-    All 3x3 kernels, strides and shortcuts are in first blocks.
-    """
-    stages = tuple(
-        dataclasses.replace(stage, kernel_sizes=stage.kernel_sizes[:1])
-        for stage in architecture.stages
-    )
-    return dataclasses.replace(architecture, stages=stages)
-
-
 def tiny_model(seed: int = 0, **kwargs) -> keras.Model:
     """A small BagNet with patches of 5x5 pixels, stride 4."""
     kwargs = {"classes": CLASSES, **kwargs}

@@ -19,9 +19,9 @@ from tests.export_helpers import (
     random_images,
     randomized,
     request,
-    shallow,
     tiny_model,
 )
+from tests.small_models import shallow
 
 
 def _largest_error(value, expected):

@@ -13,7 +13,6 @@ import pathlib
 import resource
 import signal
 import subprocess
-import sys
 import tempfile
 
 import keras
@@ -23,6 +22,7 @@ from PIL import Image
 
 from bagnet_tf.datasets import image_source
 from bagnet_tf.model_info import ModelInfo
+from tests.forked_python import forked_python
 from tests.small_models import tiny_model
 from train.workdir import Workdir
 
@@ -116,7 +116,7 @@ class DiskTestCase(parameterized.TestCase):
 
     def _fails_in_one_line(self, name, output, limit=None):
         run = subprocess.run(
-            [sys.executable, "-m", *self._command(name, output)],
+            [*forked_python(), "-m", *self._command(name, output)],
             cwd=_ROOT,
             env={**os.environ, "PYTHONPATH": str(_ROOT)},
             capture_output=True,
@@ -146,7 +146,7 @@ class FullDiskTest(DiskTestCase):
         left = _all_files(self.here / "out")
         self.assertEmpty([p for p in left if "partial" not in p.name])
         subprocess.run(
-            [sys.executable, "-m", *self._command(name, self.here / "out")],
+            [*forked_python(), "-m", *self._command(name, self.here / "out")],
             cwd=_ROOT,
             check=True,
             capture_output=True,

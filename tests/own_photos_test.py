@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 import tempfile
 
 import keras
@@ -14,6 +13,7 @@ from PIL import Image
 
 from bagnet_tf import ARCHITECTURES, BagNet
 from bagnet_tf.loading import load_model
+from tests.forked_python import forked_python
 from tests.shared_data import golden_state_dict
 
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -53,7 +53,7 @@ class OwnPhotosTest(parameterized.TestCase):
         """What the command prints, and its metrics."""
         process = subprocess.run(
             [
-                sys.executable,
+                *forked_python(),
                 *("-m", "train.main", "--config=finetune", "--skip_corrupt"),
                 f"--workdir={self.folder / 'run'}",
                 f"--config.dataset=folder:{self.photos}",

@@ -4,7 +4,6 @@ import os
 import pathlib
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -13,6 +12,7 @@ import numpy as np
 from absl import logging
 from absl.testing import absltest, parameterized
 
+from tests.forked_python import forked_python
 from tests.training_helpers import worker_environments
 
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -34,7 +34,8 @@ def _start(workdir, flags=(), environment=os.environ):
     }
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "train.main", "--config=glyphs"),
+            *(*forked_python(), "-m", "train.main"),
+            "--config=tests/shallow_glyphs.py",
             f"--workdir={workdir}",
             *(f"--config.{key}={value}" for key, value in config.items()),
             *flags,

@@ -1,5 +1,6 @@
 """Models that are small enough for a test, and what they compute."""
 
+import dataclasses
 import functools
 
 import keras
@@ -13,6 +14,18 @@ VARIANTS = tuple((name, name) for name in bagnet_tf.ARCHITECTURES)
 TINY = bagnet_tf.Architecture(
     "tiny", (bagnet_tf.Stage((3,), channels=4, stride=2),), stem_channels=4
 )
+
+
+def shallow(architecture: bagnet_tf.Architecture) -> bagnet_tf.Architecture:
+    """The same patches and grid from the first block of each stage alone.
+
+    All 3x3 kernels, strides and shortcuts are in first blocks.
+    """
+    stages = tuple(
+        dataclasses.replace(stage, kernel_sizes=stage.kernel_sizes[:1])
+        for stage in architecture.stages
+    )
+    return dataclasses.replace(architecture, stages=stages)
 
 
 @functools.lru_cache

@@ -4,7 +4,6 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 import tempfile
 from unittest import mock
 
@@ -12,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
+from tests.forked_python import forked_python
 from tests.training_helpers import worker_environments
 from train import strategies
 
@@ -44,7 +44,7 @@ class StrategiesTest(parameterized.TestCase):
         processes = [
             subprocess.Popen(
                 [
-                    sys.executable,
+                    *forked_python(),
                     *("-m", "tests.distributed_steps", network, name),
                     *(str(cpu_replicas), str(output), json.dumps(changes)),
                 ],

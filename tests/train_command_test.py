@@ -3,12 +3,12 @@ import os
 import pathlib
 import signal
 import subprocess
-import sys
 import tempfile
 
 from absl import flags
 from absl.testing import absltest, parameterized
 
+from tests.forked_python import forked_python
 from train import config_flag
 
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -16,7 +16,7 @@ _ROOT = pathlib.Path(__file__).parents[1]
 
 def _start(*arguments):
     return subprocess.Popen(
-        [sys.executable, *arguments],
+        [*forked_python(), *arguments],
         cwd=_ROOT,
         env={**os.environ, "PYTHONPATH": str(_ROOT)},
         stdout=subprocess.PIPE,
@@ -36,7 +36,7 @@ def _train(workdir, *overrides):
     return _start(
         "-m",
         "train.main",
-        "--config=glyphs",
+        "--config=tests/shallow_glyphs.py",
         f"--workdir={workdir}",
         *(f"--config.{key}={value}" for key, value in flags.items()),
         *overrides,

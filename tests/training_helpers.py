@@ -9,7 +9,9 @@ from unittest import mock
 import numpy as np
 import tensorflow as tf
 
+from bagnet_tf.architecture import ARCHITECTURES
 from bagnet_tf.datasets.base import ImageSource, read_ranges
+from tests.small_models import shallow
 from train import trainer
 from train.configs import glyphs
 
@@ -40,6 +42,16 @@ class ArraySource(ImageSource):
         return self.dataset(split).map(
             lambda example: {key: example[key] for key in ("label", "id")}
         )
+
+
+def shallow_networks():
+    """Has a configuration name the same network with a quarter of the blocks.
+
+    To trace a whole one takes most of the time of so short a run.
+    """
+    return mock.patch.dict(
+        ARCHITECTURES, {name: shallow(a) for name, a in ARCHITECTURES.items()}
+    )
 
 
 def tiny_config(**changes):

@@ -3,14 +3,15 @@
 import contextlib
 import os
 import pathlib
+import shlex
 import subprocess
-import sys
 import tempfile
 import tomllib
 
 from absl.testing import absltest, parameterized
 
 from tests.documents import DOCS, ROOT, blocks
+from tests.forked_python import forked_python
 from tests.serving_stand_in import StandIn
 
 _TUTORIALS = sorted((DOCS / "tutorials").glob("*.md"))
@@ -43,15 +44,18 @@ _LESS = {
 
 def _write_commands(folder):
     """The console commands, as an installation of this checkout has them."""
+    installed = folder / "installed"
+    installed.mkdir(parents=True)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for name, target in project["scripts"].items():
         module, function = target.split(":")
-        script = folder / name
-        script.write_text(
-            f"#!{sys.executable}\nfrom {module} import {function}\n"
-            f"{function}()\n"
+        script = installed / name
+        script.write_text(f"from {module} import {function}\n{function}()\n")
+        command = folder / name
+        command.write_text(
+            f'#!/bin/sh\nexec {shlex.join(forked_python())} "{script}" "$@"\n'
         )
-        script.chmod(0o755)
+        command.chmod(0o755)
 
 
 def _runs(page):
@@ -103,7 +107,6 @@ class TutorialsTest(parameterized.TestCase):
     def test_runs(self, page):
         root = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         self.commands, self.folder = root / "bin", root / "work"
-        self.commands.mkdir()
         self.folder.mkdir()
         _write_commands(self.commands)
         for language, text in _runs(page):
