@@ -7,7 +7,7 @@ from unittest import mock
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from tests.training_helpers import ArraySource, tiny_config
+from tests.training_helpers import ArraySource, shallow_networks, tiny_config
 from train import trainer
 from train.class_weights import weights_of_classes
 from train.objective import Objective
@@ -86,6 +86,7 @@ class WeightsOfClassesTest(parameterized.TestCase):
 
 class TrainerTest(parameterized.TestCase):
     def test_the_objective_gets_them(self):
+        self.enterContext(shallow_networks())
         source = _source([0] * 6 + [1] * 2, 2)
         config = tiny_config(
             train_split="train",

@@ -7,7 +7,7 @@ from PIL import Image
 
 from bagnet_tf.datasets import corrupt_images, image_source
 from tests.small_models import tiny_model
-from tests.training_helpers import tiny_config
+from tests.training_helpers import shallow_networks, tiny_config
 from train.evaluation import Evaluator
 from train.trainer import train
 
@@ -61,6 +61,7 @@ class CorruptImagesTest(parameterized.TestCase):
         self.assertEqual(scores["count"], 7)
 
     def test_training_names_it(self):
+        self.enterContext(shallow_networks())
         config = tiny_config(
             dataset=self.name,
             train_split="train",

@@ -9,7 +9,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from bagnet_tf import BagNet9
-from tests.training_helpers import stop_after, tiny_config
+from tests.training_helpers import shallow_networks, stop_after, tiny_config
 from train.masking import without_random_windows, without_strongest_window
 from train.objective import Objective
 from train.trainer import train
@@ -117,6 +117,7 @@ class MaskedTrainingTest(parameterized.TestCase):
         )
 
     def test_a_resumed_run_draws_the_same_windows(self):
+        self.enterContext(shallow_networks())
         config = tiny_config(
             masked_training="window_pairs",
             masked_patch_size=8,

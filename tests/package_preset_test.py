@@ -18,7 +18,7 @@ from bagnet_tf import downloads, presets
 from bagnet_tf.datasets import image_source
 from bagnet_tf.loading import load_model
 from tests.small_models import compute
-from tests.training_helpers import tiny_config
+from tests.training_helpers import shallow_networks, tiny_config
 from train import package as command
 from train.preset_card import _BEGIN, _END
 from train.preset_files import logit_changes
@@ -32,7 +32,8 @@ _FILES = ("imagenette.json", "imagenette.weights.h5")
 
 
 def _model():
-    return bagnet_tf.BagNet17(classes=10, width=_WIDTH)
+    shallow = bagnet_tf.ARCHITECTURES["bagnet17"]  # As it was trained.
+    return bagnet_tf.BagNet(shallow, classes=10, width=_WIDTH)
 
 
 def _rounded(weight):
@@ -60,6 +61,7 @@ class PackageTest(parameterized.TestCase):
         super().setUpClass()
         folder = cls.enterClassContext(tempfile.TemporaryDirectory())
         cls.finished = pathlib.Path(folder, "run")
+        cls.enterClassContext(shallow_networks())
         train(tiny_config(), str(cls.finished))
         cls.model = keras.models.load_model(cls.finished / "model.keras")
 

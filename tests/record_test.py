@@ -12,7 +12,7 @@ from absl.testing import absltest, parameterized
 
 from bagnet_tf import patch_logits_model
 from bagnet_tf.loading import load_model
-from tests.training_helpers import ArraySource, tiny_config
+from tests.training_helpers import ArraySource, shallow_networks, tiny_config
 from train import trainer
 from train.record import RunRecord
 from train.sparsity import EvidenceSparsity
@@ -84,6 +84,7 @@ class RecordTest(parameterized.TestCase):
         )
 
     def test_sets_of_labels_on_grey_photos(self):
+        self.enterContext(shallow_networks())
         rng = np.random.default_rng(0)
         images = rng.integers(0, 256, (40, 64, 64, 1), np.uint8)
         labels = rng.integers(0, 2, (40, 3)).astype(np.float32)

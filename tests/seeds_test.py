@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from tests.training_helpers import tiny_config
+from tests.training_helpers import shallow_networks, tiny_config
 from train.seeds import seeds_table, summarize, train_seeds
 from train.summary import run_summary
 from train.trainer import TrainingResult, train
@@ -94,6 +94,7 @@ class TrainSeedsTest(parameterized.TestCase):
         )
 
     def test_each_seed_is_a_run_of_its_own(self):
+        self.enterContext(shallow_networks())
         changes = {"epochs": 1, "warmup_epochs": 0}
         several = self.folder / "several"
         result = train_seeds(train, tiny_config(**changes), several, [0, 5])

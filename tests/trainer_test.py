@@ -14,7 +14,7 @@ from PIL import Image
 from bagnet_tf import explain
 from bagnet_tf.datasets import image_source
 from bagnet_tf.loading import load_model
-from tests.training_helpers import stop_after, tiny_config
+from tests.training_helpers import shallow_networks, stop_after, tiny_config
 from train import trainer
 from train.trainer import train
 
@@ -25,6 +25,14 @@ class _Terminal(io.StringIO):
 
 
 class TrainerTest(parameterized.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.enterClassContext(shallow_networks())
+        folder = cls.enterClassContext(tempfile.TemporaryDirectory())
+        cls.whole = pathlib.Path(folder) / "run"  # Without interruption.
+        cls.result = train(tiny_config(), str(cls.whole))
+
     def setUp(self):
         super().setUp()
         folder = tempfile.TemporaryDirectory()
@@ -32,10 +40,9 @@ class TrainerTest(parameterized.TestCase):
         self.folder = pathlib.Path(folder.name)
 
     def test_a_run_leaves_all_its_files(self):
-        workdir = self.folder / "run"
-        result = train(tiny_config(), str(workdir))
-        self.assertTrue(result.finished)
-        self.assertEqual(result.step, 6)
+        workdir = self.whole
+        self.assertTrue(self.result.finished)
+        self.assertEqual(self.result.step, 6)
         history = [
             json.loads(line)
             for line in (workdir / "metrics.jsonl").read_text().splitlines()
@@ -115,9 +122,7 @@ class TrainerTest(parameterized.TestCase):
         ("in_the_second_epoch", 5),
     )
     def test_stopped_and_resumed_equals_uninterrupted(self, steps):
-        whole = self.folder / "whole"
         parts = self.folder / "parts"
-        train(tiny_config(), str(whole))
         with stop_after(steps):
             result = train(tiny_config(), str(parts))
         self.assertFalse(result.finished)
@@ -126,7 +131,7 @@ class TrainerTest(parameterized.TestCase):
         result = train(tiny_config(), str(parts))
         self.assertTrue(result.finished)
         for expected, actual in zip(
-            keras.models.load_model(whole / "last.keras").weights,
+            keras.models.load_model(self.whole / "last.keras").weights,
             keras.models.load_model(parts / "last.keras").weights,
             strict=True,
         ):
