@@ -1,6 +1,7 @@
 """A sample of `make stress`: damaged files, and a command that is killed."""
 
 import pathlib
+import sys
 import tempfile
 from unittest import mock
 
@@ -92,12 +93,41 @@ class KillsTest(absltest.TestCase):
         self.assertEmpty(found.problems)
 
     def test_what_passes_for_whole_is_noticed(self):
-        task = kills.TASKS["download"]
-        broken = task._replace(check=lambda output: 1 / 0)
-        found = kills.Kills(seed=0)
-        kills._note(found, broken.check, None)
-        kills._note(found, lambda _: kills._assert_equal(1, 2), None)
-        self.assertLen(found.problems, 2)
+        """A command that writes a file under its own name, bit by bit."""
+        found = self._killed("path = output", 8)
+        self.assertNotEmpty(found.problems)
+        self.assertGreater(found.moments["partial"], 0)
+
+    def test_what_is_renamed_never_does(self):
+        found = self._killed("path = pathlib.Path(str(output) + '.tmp')", 8)
+        self.assertEmpty(found.problems)
+        self.assertEqual(found.killed, 8)
+        self.assertGreater(found.moments["temporary"], 0)
+
+    def _killed(self, where, count):
+        script = f"""
+import pathlib, sys, time
+output = pathlib.Path(sys.argv[1])
+{where}
+with path.open("w") as file:
+    for _ in range(5):
+        print("line", file=file, flush=True)
+        time.sleep(0.05)
+path.rename(output)
+"""
+
+        def check(output):
+            if output.exists():
+                self.assertLen(output.read_text().splitlines(), 5)
+
+        task = kills.Task(
+            lambda folder: None,
+            lambda folder, output: [sys.executable, "-c", script, str(output)],
+            check,
+            lambda output: output.read_text(),
+        )
+        with mock.patch.dict(kills.TASKS, {"write": task}):
+            return kills.kill_again_and_again("write", count, seed=3)
 
 
 if __name__ == "__main__":

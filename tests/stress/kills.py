@@ -2,25 +2,34 @@
 
 SIGKILL at random moments; what is there is checked, and the same command is
 given again, until it ends. The result has to be that of a run that was left
-alone.
+alone. Most of a run writes nothing: three of four kills wait for a random one
+of the changes that it makes to the files, the rest for a random time.
 """
 
+import collections
 import dataclasses
+import math
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import tempfile
 import time
+from typing import NamedTuple
 
 import numpy as np
 
-from tests.stress.tasks import TASKS
+from tests.stress.tasks import TASKS, Task
 
 _ROOT = pathlib.Path(__file__).parents[2]
-_MOST_SECONDS = 600
-# Of a run, before which nothing but imports happens.
-_IMPORTS = 0.3
+_MOST_SECONDS = 900  # Of a run.
+_KILLS_A_WORK = 6  # Before it may end.
+_BY_CHANGES = 0.75  # Of the kills.
+_SOON = 0.02  # Seconds behind a change, on average.
+_POLL = 0.005  # Seconds.
+# A file or folder on its way: ours, tempfile's, and those of checkpoints.
+_TEMPORARY = re.compile(r"(^|/)tmp|\.tmp|(^|/)download-|_temp(/|$)|tempstate")
 
 
 @dataclasses.dataclass
@@ -28,19 +37,69 @@ class Kills:
     """How the kills of one command went.
 
     Attributes:
+        seed: Of the random moments.
         killed: How many runs were ended by SIGKILL.
         missed: How many had ended before.
-        left_output: After how many kills there was any output.
+        moments: Number of kills by what the killed run had done: `nothing`
+            that is seen, `temporary` (a temporary name was there), `partial`
+            (files, none of them temporary), or `whole` (all was there, and the
+            process about to end).
+        overwritten: How often only `--overwrite` made it go on, of a command
+            that is allowed to ask for it.
         problems: What must not be: a file that passes for whole, a command
             that does not go on, another result.
-        seed: Of the random moments.
     """
 
     seed: int
     killed: int = 0
     missed: int = 0
-    left_output: int = 0
+    overwritten: int = 0
+    moments: collections.Counter = dataclasses.field(
+        default_factory=collections.Counter
+    )
     problems: list[str] = dataclasses.field(default_factory=list)
+
+
+class _Watch:
+    """The files of a folder, and how often they were seen to change."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._before = self._last = self._files()
+        self.changes = 0
+
+    def look(self) -> None:
+        files = self._files()
+        self.changes += files != self._last
+        self._last = files
+
+    def moment(self) -> str:
+        """What was done since the beginning, a key of `Kills.moments`."""
+        new = {p for p, s in self._files().items() if self._before.get(p) != s}
+        if any(map(_TEMPORARY.search, new)):
+            return "temporary"
+        return "partial" if new or self.changes else "nothing"
+
+    def _files(self) -> dict[str, tuple[int, int]]:
+        """Size and time of what is there, by name."""
+        found = {}
+        for path in self._folder.rglob("*"):
+            try:
+                status = path.stat()
+            except OSError:  # Gone meanwhile.
+                continue
+            is_file = path.is_file()
+            times = (status.st_size, status.st_mtime_ns) if is_file else (0, 0)
+            found[str(path.relative_to(self._folder))] = times
+        return found
+
+
+class _Undisturbed(NamedTuple):
+    """A run that was left alone: how many changes, how long, what it gave."""
+
+    changes: int
+    seconds: float
+    result: object
 
 
 def kill_again_and_again(name: str, count: int, seed: int) -> Kills:
@@ -48,86 +107,120 @@ def kill_again_and_again(name: str, count: int, seed: int) -> Kills:
 
     Args:
         name: Of the task.
-        count: Number of kills. All hit one and the same work, which goes on in
-            between; it begins anew when it is done.
+        count: Number of kills. Several hit one and the same work, which goes
+            on in between; it begins anew when it is done.
         seed: Of the moments, which depend on the machine's speed too.
     """
     task, rng, kills = TASKS[name], np.random.default_rng(seed), Kills(seed)
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         task.prepare(folder)
-        whole = folder / "whole"
+        output = _place(folder, "whole")
         start = time.monotonic()
-        _finish(task, folder, whole)
+        _, watch = _run(task, folder, output)
         seconds = time.monotonic() - start
-        expected, number = task.result(whole), 0
-        while kills.killed < count:
-            output = folder / f"parts{number}"
-            number += 1
-            for _ in range(4):  # So many kills before it may end.
-                wait = seconds * rng.uniform(_IMPORTS, 1)
-                if kills.killed < count and _kill(task, folder, output, wait):
-                    kills.killed += 1
-                    kills.left_output += output.exists()
-                    _note(kills, task.check, output)
-                else:
-                    kills.missed += kills.killed < count
-                    break
-            _note(kills, lambda path: _end(task, folder, path), output)
-            _note(
-                kills,
-                lambda path: _assert_equal(task.result(path), expected),
-                output,
-            )
+        whole = _Undisturbed(watch.changes, seconds, task.result(output))
+        # A command that always fails would never be killed.
+        for number in range(count):
+            most = min(_KILLS_A_WORK, count - kills.killed)
+            output = _place(folder, f"parts{number}")
+            try:
+                _kill_one_work(task, folder, output, whole, most, rng, kills)
+            except Exception as error:
+                problem = f"{type(error).__name__}: {error}"
+                kills.problems.append(problem[:2_000])
+            if kills.killed == count:
+                break
     return kills
 
 
-def _start(task, folder, output) -> subprocess.Popen:
-    return subprocess.Popen(
-        task.command(folder, output),
-        cwd=_ROOT,
-        env={**os.environ, "PYTHONPATH": str(_ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def _kill_one_work(task: Task, folder, output, whole, most, rng, kills) -> None:
+    """Kills up to `most` times, and lets it end."""
+    for _ in range(most):
+        changes, seconds = _random_moment(rng, whole)
+        killed, watch = _run(task, folder, output, changes, seconds)
+        if not killed:
+            kills.missed += 1
+            break
+        kills.killed += 1
+        is_whole = _is_whole(task, output, whole.result)
+        kills.moments["whole" if is_whole else watch.moment()] += 1
+        task.check(output)
+    else:
+        _run(task, folder, output)
+    if task.needs_overwrite and not _is_whole(task, output, whole.result):
+        kills.overwritten += 1
+        _run(task, folder, output, more=["--overwrite"])
+    if task.result(output) != whole.result:
+        raise AssertionError("the result is another one")
 
 
-def _kill(task, folder, output, seconds) -> bool:
-    """Whether it was still running after so many seconds."""
-    process = _start(task, folder, output)
+def _place(folder, name) -> pathlib.Path:
+    """Of a run's results; all that it writes is in the folder around."""
+    (folder / name).mkdir()
+    return folder / name / "output"
+
+
+def _random_moment(rng, whole) -> tuple[int, float]:
+    """How many changes to wait for, and so many seconds behind them."""
+    if rng.random() < _BY_CHANGES:
+        changes = int(rng.integers(1, whole.changes, endpoint=True))
+        return changes, rng.exponential(_SOON)
+    return 0, rng.uniform(0, whole.seconds)
+
+
+def _start(task, folder, output, more) -> subprocess.Popen:
+    temporary = folder / "temporary"
+    temporary.mkdir(exist_ok=True)
+    with open(folder / "stderr", "w", encoding="utf-8") as stderr:
+        return subprocess.Popen(
+            [*task.command(folder, output), *more],
+            cwd=_ROOT,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(_ROOT),
+                "TMPDIR": str(temporary),  # Goes with the folder.
+            },
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+        )
+
+
+def _run(
+    task, folder, output, changes=math.inf, seconds=None, more=()
+) -> tuple[bool, _Watch]:
+    """Gives the command, and kills it after so many changes and seconds.
+
+    Returns:
+        Whether it was killed before it ended, and what it did.
+
+    Raises:
+        AssertionError: If it ended with an error.
+    """
+    watch = _Watch(output.parent)
+    process = _start(task, folder, output, more)
+    latest = time.monotonic() + _MOST_SECONDS
+    while watch.changes < changes and process.poll() is None:
+        time.sleep(_POLL)
+        watch.look()
+        if time.monotonic() > latest:
+            process.kill()
+            raise AssertionError(f"has not ended after {_MOST_SECONDS} s")
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGKILL)
-    process.communicate()
-    return process.returncode == -signal.SIGKILL
-
-
-def _finish(task, folder, output) -> None:
-    process = _start(task, folder, output)
-    _, errors = process.communicate(timeout=_MOST_SECONDS)
-    if process.returncode:
+    if process.wait() == -signal.SIGKILL:
+        return True, watch
+    errors = (folder / "stderr").read_text(encoding="utf-8")
+    # Results that are whole may be refused; whether they are is seen later.
+    if process.returncode and "--overwrite" not in errors:
         raise AssertionError(f"exit status {process.returncode}: {errors}")
+    return False, watch
 
 
-def _end(task, folder, output) -> None:
-    """Gives the command again; results that are whole may be refused."""
+def _is_whole(task, output, expected) -> bool:
     try:
-        _finish(task, folder, output)
-    except AssertionError as error:
-        if "--overwrite" not in str(error):
-            raise
-        task.check(output)
-
-
-def _assert_equal(found, expected) -> None:
-    if found != expected:
-        raise AssertionError("the result is another one")
-
-
-def _note(kills, check, output) -> None:
-    try:
-        check(output)
-    except Exception as error:
-        kills.problems.append(f"{type(error).__name__}: {error}"[:2_000])
+        return task.result(output) == expected
+    except Exception:  # Anything: it is not whole.
+        return False

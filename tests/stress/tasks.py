@@ -1,5 +1,6 @@
 """What is killed: commands, what they may leave, and what they end with."""
 
+import csv
 import hashlib
 import http.server
 import json
@@ -9,9 +10,11 @@ import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
+from xml.etree import ElementTree
 
 import keras
 import numpy as np
+from PIL import Image
 
 from bagnet_tf import StoredPatchLogits
 from bagnet_tf.datasets import image_source
@@ -31,12 +34,14 @@ class Task(NamedTuple):
         command: Its command line, by that folder and the one of its results.
         check: Raises if a file of the results passes for whole and is not.
         result: What it ended with, to be compared; by the results' folder.
+        needs_overwrite: Whether, after a kill, it may ask for `--overwrite`.
     """
 
     prepare: Callable[[pathlib.Path], None]
     command: Callable[[pathlib.Path, pathlib.Path], list[str]]
     check: Callable[[pathlib.Path], None]
     result: Callable[[pathlib.Path], object]
+    needs_overwrite: bool = False
 
 
 def _model(folder):
@@ -89,6 +94,7 @@ def _trained(output):
         keras.models.load_model(output / name, compile=False).get_weights()
         for name in ("model.keras", "last.keras")
     ]
+    Image.open(output / "metrics.png").load()
     metrics = (output / "metrics.json").read_text()
     weights = [value.tobytes() for m in models for value in m]
     return weights, metrics.partition("training_seconds")[0]
@@ -106,8 +112,9 @@ def _model_to_export(folder):
 
 def _export(folder, output):
     return [
-        *(sys.executable, "-m", "export.main", "--formats=saved_model,litert"),
-        *(f"--model={folder / 'model.keras'}", f"--output={output}"),
+        *(sys.executable, "-m", "export.main", f"--output={output}"),
+        "--formats=saved_model,litert,litert_fp16,litert_dynamic,web",
+        f"--model={folder / 'model.keras'}",
         "--num_verification_images=3",
         "--verification_split=validation[:3]",
     ]
@@ -123,26 +130,48 @@ def _exported(output):
     _check_export(output)
     metadata = read_metadata(output)
     # A SavedModel has names in it that are new each time.
-    return sorted(metadata.files), _digest(output / "litert/model.tflite")
+    files = {path.name: _digest(path) for path in output.glob("litert/*")}
+    return sorted(metadata.files), files
 
 
 # === Analysis ===
 
+_EXPERIMENTS = ("interactions", "logit-histogram", "misclassified")
+
 
 def _analyze(folder, output):
     return [
-        *(sys.executable, "-m", "bagnet_tf.commands.analyze", "interactions"),
+        *(sys.executable, "-m", "bagnet_tf.commands.analyze", "report"),
         *(f"--model={folder / 'model.keras'}", "--dataset=glyphs"),
         *(f"--output={output}", "--num_images=96", "--patch_sizes=8,16"),
+        f"--experiments={','.join(_EXPERIMENTS)}",
     ]
 
 
+def _check_analyses(output):
+    """Numbers that are there are whole, and so is what belongs to them."""
+    _check_json(output)
+    for path in output.glob("*.json"):
+        if (output / f"{path.stem}.partial.jsonl").exists():
+            continue  # The same command goes on: it is not done.
+        with (output / f"{path.stem}.csv").open(encoding="utf-8") as file:
+            assert len(list(csv.DictReader(file))) > 0
+        if path.stem in _EXPERIMENTS:
+            Image.open(output / f"{path.stem}.png").load()
+            ElementTree.parse(output / f"{path.stem}.svg")
+        else:
+            page = (output / f"{path.stem}.html").read_text(encoding="utf-8")
+            assert page.rstrip().endswith("</html>")
+
+
 def _analyzed(output):
-    content = json.loads((output / "interactions.json").read_text())
-    for kind in ("png", "svg"):
-        assert (output / f"interactions.{kind}").stat().st_size > 0
+    _check_analyses(output)
     assert not list(output.glob("*.partial.jsonl"))
-    return content["summary"], (output / "interactions.csv").read_text()
+    found = []
+    for name in (*_EXPERIMENTS, "report"):
+        content = json.loads((output / f"{name}.json").read_text())
+        found += [content["summary"], (output / f"{name}.csv").read_text()]
+    return found
 
 
 # === Evaluation ===
@@ -151,7 +180,7 @@ def _analyzed(output):
 def _evaluate(folder, output):
     return [
         *(sys.executable, "-m", "train.evaluate", "--dataset=glyphs"),
-        *(f"--model={folder / 'model.keras'}", "--split=validation[:160]"),
+        *(f"--model={folder / 'model.keras'}", "--split=validation[:640]"),
         *("--batch_size=16", "--shard_images=16"),
         f"--output={output}.json",
         f"--store_patch_logits={output}",
@@ -238,7 +267,7 @@ def _downloaded(output):
 TASKS = {
     "train": Task(lambda folder: None, _train, _check_training, _trained),
     "export": Task(_model_to_export, _export, _check_export, _exported),
-    "analyze": Task(_model, _analyze, _check_json, _analyzed),
-    "evaluate": Task(_model, _evaluate, _check_stored, _stored),
+    "analyze": Task(_model, _analyze, _check_analyses, _analyzed),
+    "evaluate": Task(_model, _evaluate, _check_stored, _stored, True),
     "download": Task(_serve, _download, _check_download, _downloaded),
 }
