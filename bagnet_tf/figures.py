@@ -113,14 +113,12 @@ class Gallery:
         note: Below the heading.
         tile_size: About how large the longer side of an image is drawn,
             pixels.
-        scale_name: What the colour bar of the maps says.
     """
 
     heading: str
     rows: Sequence[tuple[str, Sequence[Tile]]]
     note: str = ""
     tile_size: int = 150
-    scale_name: str = "logits per patch"
 
 
 Figure = Chart | Gallery

@@ -2,7 +2,7 @@
 
 import math
 
-_Z = 1.959963984540054  # The normal distribution has 95 % within so many sds.
+Z95 = 1.959963984540054  # The normal distribution has 95 % within so many sds.
 
 
 def rate(successes: int, count: int) -> dict:
@@ -24,11 +24,11 @@ def rate(successes: int, count: int) -> dict:
 def wilson_interval(successes: int, count: int) -> tuple[float, float]:
     """The 95 % Wilson score interval of a rate (Wilson 1927)."""
     share = successes / count
-    centre = share + _Z * _Z / (2 * count)
-    spread = _Z * math.sqrt(
-        share * (1 - share) / count + _Z * _Z / (4 * count * count)
+    centre = share + Z95 * Z95 / (2 * count)
+    spread = Z95 * math.sqrt(
+        share * (1 - share) / count + Z95 * Z95 / (4 * count * count)
     )
-    scale = 1 + _Z * _Z / count
+    scale = 1 + Z95 * Z95 / count
     return (centre - spread) / scale, (centre + spread) / scale
 
 
@@ -58,7 +58,7 @@ def auroc_interval(
         for _ in range(60):
             middle = (inside + outside) / 2
             error = _auroc_standard_error(middle, positives, negatives)
-            if abs(area - middle) <= _Z * error:
+            if abs(area - middle) <= Z95 * error:
                 inside = middle
             else:
                 outside = middle

@@ -17,7 +17,7 @@ from bagnet_tf.model_info import ModelInfo, numbered_labels
 from bagnet_tf.models import BagNet
 from bagnet_tf.presets import PRESETS, preset_info
 
-_DEFAULT_SIZE = 224
+DEFAULT_SIZE = 224  # Where nothing says more, pixels.
 
 
 def load_preset(name: str) -> keras.Model:
@@ -188,7 +188,7 @@ def _info(model, stored, image_size, labels) -> ModelInfo:
     elif "image_size" in stored:
         size = tuple(stored["image_size"])
     else:
-        size = tuple(side or _DEFAULT_SIZE for side in fixed)
+        size = tuple(side or DEFAULT_SIZE for side in fixed)
     wrong = [s for s, f in zip(size, fixed, strict=True) if f not in (None, s)]
     if wrong or min(size) < least:
         raise ValueError(

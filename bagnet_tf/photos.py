@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from bagnet_tf.dicom import is_dicom, load_dicom
 from bagnet_tf.geometry import Box
@@ -97,12 +97,11 @@ def load_photo_and_notes(
     return _read(path, str(path))
 
 
-def decode_photo(encoded: bytes, name: str = "bytes") -> np.ndarray:
+def decode_photo(encoded: bytes) -> np.ndarray:
     """`load_photo` of a file that is in memory already, such as an upload.
 
     Args:
         encoded: A whole file of any format that Pillow reads.
-        name: What to call it in messages.
 
     Returns:
         RGB, uint8 (height, width, 3).
@@ -110,7 +109,7 @@ def decode_photo(encoded: bytes, name: str = "bytes") -> np.ndarray:
     Raises:
         ValueError: If it is no readable image.
     """
-    return _read(io.BytesIO(encoded), name)[0]
+    return _read(io.BytesIO(encoded), "bytes")[0]
 
 
 def _read(
@@ -142,7 +141,6 @@ def _read(
 
 
 # EXIF orientations: 2 and 4 mirror, 3, 6 and 8 rotate, 5 and 7 do both.
-_ORIENTATION_TAG = 0x0112
 _ORIENTATIONS = {
     **dict.fromkeys((2, 4), "mirrored by EXIF"),
     **dict.fromkeys((3, 6, 8), "rotated by EXIF"),
@@ -167,7 +165,7 @@ def _as_rgb(opened: Image.Image) -> tuple[np.ndarray, tuple[str, ...]]:
     # Colour images of 16 bits are scaled by Pillow's decoder itself: only the
     # file's encoding tells, and only until the pixels are read.
     encodings = str([tile.args for tile in opened.tile])
-    orientation = opened.getexif().get(_ORIENTATION_TAG)
+    orientation = opened.getexif().get(ExifTags.Base.Orientation)
     if orientation in _ORIENTATIONS:
         notes.append(_ORIENTATIONS[orientation])
     image = ImageOps.exif_transpose(opened)

@@ -18,9 +18,10 @@ from bagnet_tf.files import num_bytes
 from bagnet_tf.geometry import geometry_of
 from bagnet_tf.tensorflow_files import file_errors_named
 
+from .client.metadata import METADATA_FILE
 from .formats import KITS, Artefact, artefacts, check_channels, check_formats
 from .metadata import describe, write_labels
-from .metadata_file import METADATA_FILE, write_metadata
+from .metadata_file import write_metadata
 from .request import Images, Request
 from .verification import Verification, verify
 

@@ -9,6 +9,7 @@ from bagnet_tf.geometry import geometry_of
 from bagnet_tf.preprocessing import RESIZE_RULE
 from bagnet_tf.version import library_versions
 
+from .client.metadata import FORMAT_VERSION
 from .formats import Artefact
 from .request import Request
 from .signatures import ROBUST_LOGITS
@@ -16,9 +17,6 @@ from .verification import Verification
 from .versions import SAVED_MODEL
 
 LABELS_FILE = "labels.txt"
-
-# Counts up when a client that reads the file must change.
-_FORMAT_VERSION = 2
 
 # By number of channels; of others only who trained the model can tell.
 _CHANNEL_ORDERS = {1: "grey", 3: "RGB"}
@@ -47,7 +45,7 @@ def describe(
     """
     model, info = request.model, request.info
     return {
-        "format_version": _FORMAT_VERSION,
+        "format_version": FORMAT_VERSION,
         "model": request.name or model.name,
         "input": _input(model, info),
         "geometry": {

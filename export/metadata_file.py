@@ -5,7 +5,7 @@ import json
 import pathlib
 from collections.abc import Mapping
 
-METADATA_FILE = "metadata.json"
+from .client.metadata import METADATA_FILE
 
 
 def write_metadata(metadata: Mapping, folder: pathlib.Path) -> None:

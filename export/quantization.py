@@ -31,7 +31,6 @@ def quantized_network(
     network: keras.Model,
     calibration: Callable[[], Iterable[np.ndarray]],
     clipped: float = CLIPPED,
-    equalized: bool = True,
 ) -> keras.Model:
     """Makes the network that a converter turns into an 8-bit file.
 
@@ -41,15 +40,13 @@ def quantized_network(
             the same each time.
         clipped: Of the activations of a layer, so many in % may lie above
             their range, and as many below.
-        equalized: Whether channels are brought to a like reach first.
 
     Returns:
         A network of the same inputs and outputs whose activations are rounded;
         its weights are not yet.
     """
     largest = largest_activations(network, calibration())
-    if equalized:
-        network, largest = equalize(network, largest)
+    network, largest = equalize(network, largest)
     ranges = activation_ranges(network, calibration(), largest, clipped)
     return rounding_network(network, ranges)
 

@@ -23,11 +23,9 @@ SMALL_WIDTH = 1 / 16
 
 
 @functools.cache
-def small_state_dict(
-    layout: str = "official", variant: str = "bagnet9"
-) -> dict[str, np.ndarray]:
-    """Weights of a variant of `SMALL_CLASSES` and `SMALL_WIDTH`."""
-    names = json.loads(shared("golden", "names.json").read_text())[variant]
+def small_state_dict(layout: str = "official") -> dict[str, np.ndarray]:
+    """Weights of a BagNet-9 of `SMALL_CLASSES` and `SMALL_WIDTH`."""
+    names = json.loads(shared("golden", "names.json").read_text())["bagnet9"]
     rng = np.random.default_rng(0)
     entries = {}
     # Both layouts list the same weights in the same order.

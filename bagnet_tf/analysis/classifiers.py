@@ -26,12 +26,16 @@ from bagnet_tf.datasets.labels import imagenet_labels
 from bagnet_tf.evidence import class_centred, patch_logits_model
 from bagnet_tf.geometry import PatchGeometry, geometry_of, has_patches
 from bagnet_tf.heads import is_centred
-from bagnet_tf.loading import load_model, model_title, read_model_json
+from bagnet_tf.loading import (
+    DEFAULT_SIZE,
+    load_model,
+    model_title,
+    read_model_json,
+)
 from bagnet_tf.model_info import ModelInfo, numbered_labels
 from bagnet_tf.presets import PRESETS
 
 _IMAGENET_CLASSES = 1000
-_DEFAULT_SIZE = 224
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,7 +237,7 @@ def _foreign(name, model, source, preprocess) -> Classifier:
 def _foreign_info(name, size, classes, source) -> ModelInfo:
     """Of a classifier of which at most a JSON file beside it says more."""
     stored = _stored(name)
-    size = stored.get("image_size") or [side or _DEFAULT_SIZE for side in size]
+    size = stored.get("image_size") or [side or DEFAULT_SIZE for side in size]
     labels = stored.get("labels")
     if not labels and classes == _IMAGENET_CLASSES != len(source.labels):
         labels = imagenet_labels().values()

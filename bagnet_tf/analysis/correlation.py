@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_Z = 1.959963984540054  # The normal distribution has 95 % within so many sds.
+from bagnet_tf.intervals import Z95
 
 
 def pearson(
@@ -41,5 +41,5 @@ def pearson_interval(
         return None
     if abs(correlation) == 1:
         return correlation, correlation
-    middle, spread = math.atanh(correlation), _Z / math.sqrt(count - 3)
+    middle, spread = math.atanh(correlation), Z95 / math.sqrt(count - 3)
     return math.tanh(middle - spread), math.tanh(middle + spread)

@@ -20,9 +20,7 @@ GRID = 4  # Squares on a side.
 
 
 def deletion_drops(
-    score: Callable[[np.ndarray], np.ndarray],
-    image: np.ndarray,
-    grid: int = GRID,
+    score: Callable[[np.ndarray], np.ndarray], image: np.ndarray
 ) -> np.ndarray:
     """By how much a score falls when one square alone is removed.
 
@@ -30,12 +28,11 @@ def deletion_drops(
         score: Takes images (batch, height, width, channels), gives numbers
             (batch,).
         image: (height, width, channels).
-        grid: Squares on the shorter side.
 
     Returns:
         (rows, cols) of the squares.
     """
-    side = min(image.shape[:2]) // grid
+    side = min(image.shape[:2]) // GRID
     rows, cols = square_grid(image.shape[:2], side)
     removed = np.eye(rows * cols, dtype=bool).reshape(-1, rows, cols)
     images = np.broadcast_to(image, (rows * cols, *image.shape))
@@ -44,19 +41,16 @@ def deletion_drops(
     return (before - after).reshape(rows, cols)
 
 
-def deletion_agreement(
-    heatmap: np.ndarray, drops: np.ndarray, grid: int = GRID
-) -> float | None:
+def deletion_agreement(heatmap: np.ndarray, drops: np.ndarray) -> float | None:
     """Spearman's correlation of a map's squares with the drops.
 
     Args:
         heatmap: (height, width); where it is NaN it says nothing.
         drops: Of `deletion_drops`.
-        grid: Squares on the shorter side.
 
     Returns:
         See `rank_agreement`.
     """
-    side = min(heatmap.shape) // grid
+    side = min(heatmap.shape) // GRID
     sums = square_sums(heatmap[None], side)[0]
     return rank_agreement(sums.ravel(), drops.ravel())

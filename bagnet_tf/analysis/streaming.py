@@ -64,9 +64,7 @@ def each_image(
 
 
 def images_at(
-    request: AnalysisRequest,
-    indices: Sequence[int],
-    image_size: tuple[int, int] | None = None,
+    request: AnalysisRequest, indices: Sequence[int]
 ) -> dict[int, dict]:
     """Reads some images of the request again, by their indices.
 
@@ -76,9 +74,8 @@ def images_at(
     wanted = set(indices)
     if not wanted:
         return {}
-    size = image_size or request.info.image_size
     found = {}
-    for start, batch in _numbered(request, size, 0, 32):
+    for start, batch in _numbered(request, request.info.image_size, 0, 32):
         for place, index in enumerate(range(start, start + len(batch["id"]))):
             if index in wanted:
                 found[index] = {key: batch[key][place] for key in batch}

@@ -69,8 +69,7 @@ def examples_gallery(
 def _panel(request, rows, key, title, y_label) -> Panel:
     series = []
     for number, classifier in enumerate(request.classifiers):
-        own = [row for row in rows if row["model"] == classifier.title]
-        tiles = [row for row in own if row["tile_size"]]
+        own, tiles = _rows_of(classifier, rows)
         series.append(
             Series(
                 [row["tile_size"] for row in tiles],
@@ -115,8 +114,7 @@ def _levels(own, key, number) -> list[Series]:
 def _change_panel(request, rows) -> Panel:
     series = []
     for number, classifier in enumerate(request.classifiers):
-        own = [row for row in rows if row["model"] == classifier.title]
-        tiles = [row for row in own if row["tile_size"]]
+        _, tiles = _rows_of(classifier, rows)
         series.append(
             Series(
                 [row["tile_size"] for row in tiles],
@@ -132,6 +130,12 @@ def _change_panel(request, rows) -> Panel:
         series,
         x_ticks=_sizes(rows),
     )
+
+
+def _rows_of(classifier, rows) -> tuple[list[dict], list[dict]]:
+    """Those of one classifier, and those among them that are of tiles."""
+    own = [row for row in rows if row["model"] == classifier.title]
+    return own, [row for row in own if row["tile_size"]]
 
 
 def _sizes(rows) -> list[int]:

@@ -11,7 +11,7 @@ import os
 import numpy as np
 import tensorflow as tf
 from absl import logging
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from bagnet_tf.dicom import dicom_size, is_dicom
 from bagnet_tf.photos import load_photo
@@ -19,7 +19,6 @@ from bagnet_tf.photos import load_photo
 ARRAY_SUFFIX = ".npy"
 RGBA = 4  # Channels of a photo whose transparency is kept.
 
-_ORIENTATION_TAG = 0x0112  # Of EXIF.
 # What Pillow raises for damaged files, depending on where the damage is.
 _DAMAGE = (
     *(OSError, SyntaxError, TypeError, ValueError),
@@ -116,9 +115,10 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     try:
         with Image.open(path) as opened:
             width, height = opened.size
-            turned = opened.getexif().get(_ORIENTATION_TAG) in (5, 6, 7, 8)
+            orientation = opened.getexif().get(ExifTags.Base.Orientation)
     except _DAMAGE:
         return None
+    turned = orientation in (5, 6, 7, 8)
     return (height, width) if turned else (width, height)
 
 
@@ -180,7 +180,7 @@ def _decodes_alike(encoded):
 
 
 def _is_turned(opened):
-    return opened.getexif().get(_ORIENTATION_TAG) in range(2, 9)
+    return opened.getexif().get(ExifTags.Base.Orientation) in range(2, 9)
 
 
 def _load_pixels(path, channels):

@@ -45,7 +45,7 @@ def render_gallery(gallery: Gallery) -> Figure:
     if maps:
         values = np.concatenate([values.ravel() for values in maps])
         limit = colour_limit(values)
-        canvas.colour_bar(layout.colour_bar, values, limit, gallery.scale_name)
+        canvas.colour_bar(layout.colour_bar, values, limit, "logits per patch")
     for number, (title, row) in enumerate(gallery.rows):
         top = layout.row_top(number)
         canvas.text(MARGIN, top, title, size=11, weight="bold")

@@ -14,8 +14,8 @@ from bagnet_tf.heads import check_head
 
 METADATA_FILE = "metadata.json"
 
-# `export.metadata` counts it up when a client must change.
-_FORMAT_VERSION = 2
+# Counts up when a client that reads the file must change.
+FORMAT_VERSION = 2
 _EXPORT_AGAIN = "export the model again with this version of bagnet_tf"
 _UPGRADE = "install a newer version of bagnet_tf"
 
@@ -221,10 +221,10 @@ def _check_version(content, path) -> None:
             f"metadata must be the {METADATA_FILE} of an export. "
             f"Received: metadata={str(path)!r} without a format_version"
         )
-    if version != _FORMAT_VERSION:
-        advice = _UPGRADE if version > _FORMAT_VERSION else _EXPORT_AGAIN
+    if version != FORMAT_VERSION:
+        advice = _UPGRADE if version > FORMAT_VERSION else _EXPORT_AGAIN
         raise ValueError(
-            f"metadata must be of format_version {_FORMAT_VERSION}: {advice}. "
+            f"metadata must be of format_version {FORMAT_VERSION}: {advice}. "
             f"Received: metadata={str(path)!r} of format_version {version}"
         )
 

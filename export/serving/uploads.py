@@ -3,11 +3,10 @@
 import io
 import os
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from bagnet_tf.photos import load_photo
 
-_ORIENTATION_TAG = 0x0112
 _UPRIGHT = 1
 
 
@@ -39,7 +38,9 @@ def upright_file(path: str | os.PathLike[str]) -> bytes:
 def _is_plain_jpeg(path) -> bool:
     try:
         with Image.open(path) as opened:
-            orientation = opened.getexif().get(_ORIENTATION_TAG, _UPRIGHT)
+            orientation = opened.getexif().get(
+                ExifTags.Base.Orientation, _UPRIGHT
+            )
             return (
                 opened.format == "JPEG"
                 and opened.mode in ("RGB", "L")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..metadata_file import write_metadata
+from ..signatures import PHOTO_CHANNELS
 from .litert_js import write_litert_js
 
 WEB_FOLDER = "web"
@@ -14,8 +15,6 @@ WEB_FOLDER = "web"
 LITERT_FORMATS = ("litert", "litert_fp16", "litert_dynamic", "litert_int8")
 
 _PAGE = pathlib.Path(__file__).parent / "page"
-# Of which channels a photo can be made.
-_PHOTO_CHANNELS = (1, 3)
 
 
 def write_web_kit(
@@ -51,7 +50,7 @@ def write_web_kit(
             f"Received: formats={','.join(metadata['formats'])}"
         )
     channels = metadata["input"]["channels"]
-    if channels not in _PHOTO_CHANNELS:
+    if channels not in PHOTO_CHANNELS:
         raise ValueError(
             "model must take images of one channel (grey) or three (RGB) to "
             f"be run in a browser. Received: channels={channels}"
