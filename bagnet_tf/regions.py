@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from bagnet_tf.geometry import Box, PatchGeometry
-from bagnet_tf.report import Photo
+from bagnet_tf.photo_report import Photo
 from bagnet_tf.version import __version__
 
 # Of `region_table`; boxes in pixels of the photo.

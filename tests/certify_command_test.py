@@ -18,7 +18,7 @@ from bagnet_tf.commands.certify_text import (
 )
 from bagnet_tf.intervals import wilson_interval
 from bagnet_tf.model_info import ModelInfo
-from bagnet_tf.paired_test import mcnemar
+from bagnet_tf.paired_comparison import mcnemar
 from tests.evaluate_helpers import run_evaluate
 from tests.small_models import TINY, compute
 

@@ -3,7 +3,7 @@
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from bagnet_tf.edges import photo_edges
+from bagnet_tf.rendering.edges import photo_edges
 
 
 class PhotoEdgesTest(parameterized.TestCase):

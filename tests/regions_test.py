@@ -8,6 +8,7 @@ from absl.testing import absltest, parameterized
 from bagnet_tf.geometry import Box, PatchGeometry
 from bagnet_tf.layout import dense_extent, map_extent
 from bagnet_tf.photo_maps import map_on_photo
+from bagnet_tf.photo_report import Photo
 from bagnet_tf.preprocessing import CropTransform
 from bagnet_tf.regions import (
     Region,
@@ -16,7 +17,6 @@ from bagnet_tf.regions import (
     region_table,
     to_coco,
 )
-from bagnet_tf.report import Photo
 
 _GEOMETRY = PatchGeometry(receptive_field=17, stride=8)
 _EVIDENCE = np.array(

@@ -9,7 +9,6 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 import bagnet_tf
-from bagnet_tf.edges import photo_edges
 from bagnet_tf.geometry import PatchGeometry
 from bagnet_tf.layout import SheetLayout, map_extent
 from bagnet_tf.rendering import (
@@ -20,6 +19,7 @@ from bagnet_tf.rendering import (
     render_explanation,
     save_picture,
 )
+from bagnet_tf.rendering.edges import photo_edges
 from tests.rendering_helpers import (
     GEOMETRY,
     explanation_of,

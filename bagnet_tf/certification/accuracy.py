@@ -11,7 +11,7 @@ from bagnet_tf.certification.certificate import certify
 from bagnet_tf.certification.defenses import Defense
 from bagnet_tf.geometry import PatchGeometry
 from bagnet_tf.intervals import rate
-from bagnet_tf.paired_test import mcnemar
+from bagnet_tf.paired_comparison import mcnemar
 
 
 @dataclasses.dataclass

@@ -148,7 +148,7 @@ def _explain(targets, run_files):
     )
     from bagnet_tf.commands.explain_writer import ExplanationWriter
     from bagnet_tf.loading import load_model, read_labels
-    from bagnet_tf.report import read_photo
+    from bagnet_tf.photo_report import read_photo
 
     labels = read_labels(_LABELS.value) if _LABELS.value else None
     model, info = load_model(_MODEL.value, _IMAGE_SIZE.value, labels)

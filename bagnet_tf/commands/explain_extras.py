@@ -11,8 +11,8 @@ from bagnet_tf.geometry import geometry_of
 from bagnet_tf.heads import is_centred
 from bagnet_tf.heatmap import HeatmapNetwork
 from bagnet_tf.model_info import ModelInfo
+from bagnet_tf.photo_report import Photo
 from bagnet_tf.rendering import DenseMaps
-from bagnet_tf.report import Photo
 
 
 def dense_maps_of(

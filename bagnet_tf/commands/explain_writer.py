@@ -15,6 +15,7 @@ from bagnet_tf.heads import evidence_name
 from bagnet_tf.layout import map_extent
 from bagnet_tf.model_info import ModelInfo
 from bagnet_tf.photo_maps import map_on_photo, to_the_rim
+from bagnet_tf.photo_report import Photo, decomposition, describe
 from bagnet_tf.photos import in_grey, load_photo
 from bagnet_tf.regions import (
     REGION_COLUMNS,
@@ -31,7 +32,6 @@ from bagnet_tf.rendering import (
     render_explanation,
     save_picture,
 )
-from bagnet_tf.report import Photo, decomposition, describe
 
 
 class ExplanationWriter:

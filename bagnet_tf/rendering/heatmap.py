@@ -6,10 +6,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from bagnet_tf.colours import SCALE_PERCENTILE, colour_limit
-from bagnet_tf.edges import photo_edges
 from bagnet_tf.geometry import PatchGeometry
 from bagnet_tf.layout import map_extent
 from bagnet_tf.photo_maps import to_the_rim
+from bagnet_tf.rendering.edges import photo_edges
 from bagnet_tf.rendering.maps import draw_colours, draw_pixels
 
 
@@ -52,7 +52,7 @@ def plot_heatmap(
         >>> plot_heatmap(maps[0, :, :, 0], image).figure.savefig("map.png")
 
     Source: Brendel & Bethge 2019, figure of heatmaps; their `plot_heatmap`
-    uses the Canny filter of scikit-image, ours is `bagnet_tf.edges`.
+    uses the Canny filter of scikit-image, ours is `bagnet_tf.rendering.edges`.
     """
     placed, extent = _placed(heatmap, image, geometry, stride)
     limit = colour_limit(heatmap, percentile)

@@ -34,7 +34,7 @@ from bagnet_tf.commands.explain_files import check_files, image_files
 from bagnet_tf.commands.json_answer import for_people, print_json
 from bagnet_tf.files import Files, written_whole
 from bagnet_tf.patch_evidence import explanation_of, most_probable
-from bagnet_tf.report import Photo, describe, read_photo
+from bagnet_tf.photo_report import Photo, describe, read_photo
 
 from ..client.decision import decide
 from ..client.metadata import Metadata, read_metadata

@@ -14,7 +14,7 @@ from bagnet_tf.architecture import Architecture, Stage
 from bagnet_tf.evidence import explain
 from bagnet_tf.explanation import Explanation
 from bagnet_tf.geometry import PatchGeometry
-from bagnet_tf.report import describe, read_photo
+from bagnet_tf.photo_report import describe, read_photo
 
 _LABELS = ("cat", "dog", "bird", "fish")
 _SIZE = 48

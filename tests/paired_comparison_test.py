@@ -2,7 +2,7 @@ import math
 
 from absl.testing import absltest, parameterized
 
-from bagnet_tf.paired_test import mcnemar
+from bagnet_tf.paired_comparison import mcnemar
 
 
 class McNemarTest(parameterized.TestCase):
