@@ -78,7 +78,7 @@ def patch_logits_model(model: keras.Model) -> keras.Model:
 def explain(
     model: keras.Model,
     images: np.ndarray,
-    class_ids: Sequence[int] | None = None,
+    class_ids: Sequence[int] | np.ndarray | None = None,
     top_k: int = 5,
     head: str = "softmax",
 ) -> Explanation:

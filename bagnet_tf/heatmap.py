@@ -28,7 +28,7 @@ _GIBIBYTE = 2**30
 def dense_heatmap(
     model: keras.Model,
     images: np.ndarray,
-    class_ids: Sequence[int],
+    class_ids: Sequence[int] | np.ndarray,
     stride: int = 1,
     padding: str = "same",
     centred: bool = False,
@@ -129,7 +129,7 @@ class HeatmapNetwork:
     def __call__(
         self,
         images: np.ndarray,
-        class_ids: Sequence[int],
+        class_ids: Sequence[int] | np.ndarray,
         padding: str = "same",
         centred: bool = False,
     ) -> np.ndarray:
@@ -188,7 +188,7 @@ class HeatmapNetwork:
         pixels: np.ndarray,
         origin: tuple[int, int],
         part: Box,
-        class_ids: Sequence[int],
+        class_ids: Sequence[int] | np.ndarray,
         padding: str = "same",
         centred: bool = False,
     ) -> np.ndarray:

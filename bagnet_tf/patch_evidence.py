@@ -77,7 +77,9 @@ def explanation_of(
     )
 
 
-def check_class_ids(class_ids: Sequence[int], classes: int) -> None:
+def check_class_ids(
+    class_ids: Sequence[int] | np.ndarray, classes: int
+) -> None:
     """Refuses what is not a list of class ids.
 
     Raises:

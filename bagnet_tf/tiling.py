@@ -24,7 +24,7 @@ def tiled_heatmap(
     network: HeatmapNetwork,
     image: RegionReader,
     output: str | os.PathLike[str],
-    class_ids: Sequence[int],
+    class_ids: Sequence[int] | np.ndarray,
     padding: str = "valid",
     centred: bool = False,
     tile_size: int = 768,

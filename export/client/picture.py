@@ -34,7 +34,7 @@ def draw_evidence(
     image: np.ndarray,
     patch_logits: np.ndarray,
     metadata: Metadata,
-    class_ids: Sequence[int] | None = None,
+    class_ids: Sequence[int] | np.ndarray | None = None,
     logits: np.ndarray | None = None,
     source: str = "",
     top_k: int = 5,
