@@ -13,6 +13,7 @@ import pathlib
 import resource
 import signal
 import subprocess
+import sys
 import tempfile
 
 import keras
@@ -21,6 +22,7 @@ from absl.testing import absltest, parameterized
 from PIL import Image
 
 from bagnet_tf.datasets import image_source
+from bagnet_tf.files import num_bytes
 from bagnet_tf.model_info import ModelInfo
 from tests.forked_python import forked_python
 from tests.small_models import tiny_model
@@ -79,12 +81,12 @@ class DiskTestCase(parameterized.TestCase):
             self.enterContext(tempfile.TemporaryDirectory())
         )
 
-    def _command(self, name, output):
+    def _command(self, name, output, epochs=1):
         model, data = f"--model={self.model}", "--dataset=glyphs"
         training = {
             **{"train_split": "train[:16]", "holdout_split": "train[16:24]"},
             **{"eval_split": "validation[:8]", "width": "0.05"},
-            **{"batch_size": "8", "epochs": "1", "warmup_epochs": "0"},
+            **{"batch_size": "8", "epochs": str(epochs), "warmup_epochs": "0"},
         }
         return {
             "train": [
@@ -114,15 +116,18 @@ class DiskTestCase(parameterized.TestCase):
             ],
         }[name]
 
-    def _fails_in_one_line(self, name, output, limit=None):
-        run = subprocess.run(
-            [*forked_python(), "-m", *self._command(name, output)],
+    def _run(self, name, output, limit=None, epochs=1):
+        return subprocess.run(
+            [*forked_python(), "-m", *self._command(name, output, epochs)],
             cwd=_ROOT,
             env={**os.environ, "PYTHONPATH": str(_ROOT)},
             capture_output=True,
             text=True,
             preexec_fn=limit,
         )
+
+    def _fails_in_one_line(self, name, output, limit=None, **options):
+        run = self._run(name, output, limit, **options)
         self.assertEqual(run.returncode, 2, run.stderr)
         self.assertNotIn("Traceback", run.stderr)
         last = run.stderr.strip().splitlines()[-1]
@@ -145,12 +150,8 @@ class FullDiskTest(DiskTestCase):
         self._fails_in_one_line(name, self.here / "out", _limit_files)
         left = _all_files(self.here / "out")
         self.assertEmpty([p for p in left if "partial" not in p.name])
-        subprocess.run(
-            [*forked_python(), "-m", *self._command(name, self.here / "out")],
-            cwd=_ROOT,
-            check=True,
-            capture_output=True,
-        )
+        run = self._run(name, self.here / "out")
+        self.assertEqual(run.returncode, 0, run.stderr)
         self.assertIn("logit-histogram.json", os.listdir(self.here / "out"))
 
     @parameterized.parameters("explain", "train")
@@ -194,17 +195,62 @@ class WorkdirTest(absltest.TestCase):
 class TmpfsTest(DiskTestCase):
     """Where one may mount: a disk of which no byte is left."""
 
-    def test_no_space_left(self):
-        mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "none", self.here]
+    def _mount(self, size):
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none"]
         with contextlib.suppress(OSError):
-            run = subprocess.run(mount, capture_output=True)
+            run = subprocess.run([*mount, self.here], capture_output=True)
             if run.returncode == 0:
                 self.addCleanup(subprocess.run, ["umount", self.here])
-                last = self._fails_in_one_line("explain", self.here)
-                self.assertIn("No space left on device", last)
-                self.assertEqual(_all_files(self.here), {})
                 return
         self.skipTest("A tmpfs cannot be mounted here.")
+
+    def test_no_space_left(self):
+        self._mount("16k")
+        last = self._fails_in_one_line("explain", self.here)
+        self.assertIn("No space left on device", last)
+        self.assertEqual(_all_files(self.here), {})
+
+    def test_no_space_left_for_temporary_files(self):
+        self._mount("8k")
+        output = self.folder / "trained"
+        run = subprocess.run(
+            [sys.executable, "-m", *self._command("train", output)],
+            cwd=_ROOT,
+            env={**os.environ, "TMPDIR": str(self.here)},
+            capture_output=True,
+            text=True,
+        )
+        self.assertEqual(run.returncode, 2, run.stderr)
+        self.assertNotIn("Traceback", run.stderr)
+        last = run.stderr.strip().splitlines()[-1]
+        self.assertStartsWith(last, f"train: no space left in {self.here}")
+
+    def test_training_goes_on_when_there_is_room_again(self):
+        whole = self.folder / "whole"
+        self._mount("1m")  # Or it is skipped, before anything is trained.
+        run = self._run("train", whole, epochs=2)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        # Room for all of the first epoch, not for all of the second.
+        self._resize(num_bytes(whole) * 9 // 10)
+        last = self._fails_in_one_line("train", self.here, epochs=2)
+        self.assertIn("No space left on device", last)
+        self.assertNotEmpty(list(self.here.glob("checkpoints/*.index")))
+        self.assertEmpty(list(self.here.glob("tmp-*")))
+        self._resize("64m")
+        run = self._run("train", self.here, epochs=2)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertNotIn("Resuming at step 0", run.stderr)
+        for name in ("model.keras", "last.keras"):
+            trained, expected = (
+                keras.models.load_model(folder / name).get_weights()
+                for folder in (self.here, whole)
+            )
+            for values, others in zip(trained, expected, strict=True):
+                np.testing.assert_array_equal(values, others)
+
+    def _resize(self, size):
+        options = f"remount,size={size}"
+        subprocess.run(["mount", "-o", options, self.here], check=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from unittest import mock
 
 from absl.testing import absltest, parameterized
 
-from tests.stress import fuzzing, kills, targets, worker
+from tests.stress import fuzzing, guided, kills, targets, worker
 from tests.stress.mutations import mutated
 
 _NAMES = sorted(targets.TARGETS)
@@ -46,6 +46,21 @@ class DamagedFilesTest(parameterized.TestCase):
         damaged = [mutated(samples, seed) for seed in range(300)]
         self.assertEqual(damaged, [mutated(samples, s) for s in range(300)])
         self.assertGreater(len(set(damaged)), 250)
+
+
+class GuidedTest(absltest.TestCase):
+    """Where atheris is installed."""
+
+    def setUp(self):
+        super().setUp()
+        if not guided.is_installed():
+            self.skipTest("atheris is not installed: the extra fuzz.")
+
+    def test_reaches_more_than_the_first_check(self):
+        found = guided.fuzz_guided("metrics.jsonl", 2, seed=0)
+        self.assertGreater(found["outcomes"]["refused"], 100)
+        self.assertGreater(found["edges"], 5)
+        self.assertEmpty(found["harm"])
 
 
 class CountingTest(parameterized.TestCase):

@@ -11,6 +11,7 @@ import contextlib
 import os
 import pathlib
 import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -29,6 +30,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 USER_ERROR = 2
 INTERRUPTED = 130  # What a shell reports for Ctrl-C.
 READER_GONE = 141  # What a shell reports for a writer to a closed pipe.
+# With less room than this for temporary files, that is why something failed.
+_LEAST_BYTES = 1 << 16
 
 
 def run_command(
@@ -44,7 +47,8 @@ def run_command(
     message is printed in one line, and the exit status is 2 (with
     `--verbosity=1` after the traceback). Wrong flags end the same way. Ctrl-C
     and SIGTERM end with status 130, and a closed pipe (`| head`) with 141 and
-    no message. Any other exception is a bug and keeps its traceback.
+    no message. Any other exception is a bug and keeps its traceback, unless
+    the disk of temporary files is full.
 
     Args:
         main: Takes the positional arguments; what it returns is the exit
@@ -96,6 +100,12 @@ def run_command(
         except KeyboardInterrupt:
             print(f"{name}: interrupted", file=sys.stderr)
             return INTERRUPTED
+        except Exception as error:
+            # AutoGraph goes on without the file that it cannot write, and
+            # what it did not convert fails in some other way.
+            if shutil.disk_usage(tempfile.gettempdir()).free >= _LEAST_BYTES:
+                raise
+            return _report(name, _no_room_for_temporary_files(error))
 
     signal.signal(signal.SIGTERM, _interrupt)
     app.run(guarded, flags_parser=parse)
@@ -192,6 +202,13 @@ def _check_positional(arguments, positional):
             f"arguments without a flag must be: {expected}. "
             f"Received: {' '.join(arguments) or 'none'}"
         )
+
+
+def _no_room_for_temporary_files(error) -> OSError:
+    return OSError(
+        f"no space left in {tempfile.gettempdir()} for temporary files; "
+        f"TMPDIR names another folder ({type(error).__name__})"
+    )
 
 
 def _report(name, error) -> int:

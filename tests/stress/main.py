@@ -1,6 +1,6 @@
 """`make stress`: damaged files and killed commands, counted.
 
-python -m tests.stress.main [--inputs=10000] [--kills=50] \
+python -m tests.stress.main [--inputs=10000] [--kills=50] [--seconds=20] \
     [--parts=commands] [--output=.build/stress.json]
 
 Takes about an hour on two cores; a part alone leaves what OUTPUT has of the
@@ -15,6 +15,7 @@ from absl import app, flags
 
 from bagnet_tf.files import write_json
 from bagnet_tf.version import library_versions
+from tests.stress import guided
 from tests.stress.fuzzing import HARM, fuzz
 from tests.stress.kills import kill_again_and_again
 from tests.stress.targets import TARGETS
@@ -22,10 +23,10 @@ from tests.stress.tasks import TASKS
 
 _INPUTS = flags.DEFINE_integer("inputs", 10_000, "Damaged files in all.")
 _KILLS = flags.DEFINE_integer("kills", 50, "Kills in all.")
+_SECONDS = flags.DEFINE_integer("seconds", 20, "Of each guided target.")
 _SEED = flags.DEFINE_integer("seed", 0, "The first seed of each kind.")
-_PARTS = flags.DEFINE_multi_enum(
-    "parts", ["files", "commands"], ["files", "commands"], "What to do."
-)
+_KINDS = ["commands", "guided", "files"]
+_PARTS = flags.DEFINE_multi_enum("parts", _KINDS, _KINDS, "What to do.")
 _OUTPUT = flags.DEFINE_string("output", ".build/stress.json", "The counts.")
 
 
@@ -34,7 +35,11 @@ def main(arguments) -> int:
     output = pathlib.Path(_OUTPUT.value)
     output.parent.mkdir(parents=True, exist_ok=True)
     content = json.loads(output.read_text()) if output.exists() else {}
-    makers = {"files": _damaged_files, "commands": _killed_commands}
+    makers = {
+        "commands": _killed_commands,
+        "guided": _guided_tries,
+        "files": _damaged_files,
+    }
     for part in _PARTS.value:
         start = time.time()
         content[part] = makers[part]()
@@ -43,7 +48,8 @@ def main(arguments) -> int:
         _sum_up(content)
         write_json(output, content)
     print(
-        f"{content['inputs']} files, {content['harm']} did harm; "
+        f"{content['inputs']} files, {content['guided_tries']} guided tries, "
+        f"{content['harm']} did harm; "
         f"{content['kills']} kills, {content['problems']} problems: {output}"
     )
     return int(bool(content["harm"] or content["problems"]))
@@ -53,7 +59,11 @@ def _sum_up(content) -> None:
     files = content.get("files", {}).values()
     commands = content.get("commands", {}).values()
     content["inputs"] = sum(sum(f["outcomes"].values()) for f in files)
-    content["harm"] = sum(len(f["harm"]) for f in files)
+    tries = content.get("guided") or {}  # None without atheris.
+    content["guided_tries"] = sum(
+        sum(t["outcomes"].values()) for t in tries.values()
+    )
+    content["harm"] = sum(len(f["harm"]) for f in [*files, *tries.values()])
     content["kills"] = sum(c["killed"] for c in commands)
     content["problems"] = sum(len(c["problems"]) for c in commands)
 
@@ -78,6 +88,26 @@ def _damaged_files() -> dict[str, dict]:
             "slowest_seconds": counts.slowest,
             "harm": counts.harm,
         }
+    return found
+
+
+def _guided_tries() -> dict[str, dict] | None:
+    if not guided.is_installed():
+        print("\natheris is not installed: no guided tries (the extra fuzz)")
+        return None
+    found = {}
+    print(
+        f"\n{'guided':26} {'tries':>6} {'read':>6} {'refused':>8} {'edges':>5}"
+    )
+    for name in guided.NAMES:
+        found[name] = guided.fuzz_guided(name, _SECONDS.value, _SEED.value)
+        outcomes = found[name]["outcomes"]
+        print(
+            f"{name:26} {sum(outcomes.values()):6} {outcomes.get('read', 0):6} "
+            f"{outcomes.get('refused', 0):8} {found[name]['edges']:5} "
+            f"{len(found[name]['harm'])} did harm",
+            flush=True,
+        )
     return found
 
 
