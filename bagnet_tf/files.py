@@ -6,7 +6,7 @@ import io
 import json
 import pathlib
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 Files = dict[str, pathlib.Path]
 
@@ -25,6 +25,32 @@ def write_text(path: pathlib.Path, text: str) -> None:
     except OSError:  # Such as a full disk, which the rest may not fill.
         temporary.unlink(missing_ok=True)
         raise
+
+
+def check_results(
+    output: pathlib.Path, files: Iterable[pathlib.Path], overwrite: bool
+) -> None:
+    """Refuses, before any work, to replace what may not be replaced.
+
+    Args:
+        output: The folder of the results.
+        files: Where they will be in it.
+        overwrite: Whether results that exist may be replaced.
+
+    Raises:
+        ValueError: If `output` is no folder, or has results that may not be
+            replaced.
+    """
+    if output.exists() and not output.is_dir():
+        raise ValueError(
+            f"output must be a folder. Received: output={str(output)!r}"
+        )
+    for file in files:
+        if file.exists() and not overwrite:
+            raise ValueError(
+                "output has results already; --overwrite replaces them. "
+                f"Received: output={str(output)!r} with {file.name}"
+            )
 
 
 def num_bytes(path: pathlib.Path) -> int:

@@ -36,7 +36,7 @@ class ConvertTest(parameterized.TestCase):
         self.addCleanup(flagsaver.restore_flag_values, saved, command._FLAGS)
         folder = self.enterContext(tempfile.TemporaryDirectory())
         self.folder = pathlib.Path(folder)
-        self.output = self.folder / "new" / "bagnet9.weights.h5"
+        self.output = self.folder / "bagnet9.weights.h5"
 
     def _run(self, *more, **changes):
         values = {
@@ -77,7 +77,6 @@ class ConvertTest(parameterized.TestCase):
         self.assertEqual(content["classes"], _SMALL["classes"])
 
     def test_existing_output(self):
-        self.output.parent.mkdir()
         self.output.write_text("mine")
         with self.assertRaisesRegex(ValueError, "output exists; --overwrite"):
             self._run()
@@ -88,6 +87,7 @@ class ConvertTest(parameterized.TestCase):
     @parameterized.named_parameters(
         ("ending", {"output": "model.h5"}, "output must be named NAME.weigh"),
         ("no_name", {"output": ".weights.h5"}, "output must be named NAME"),
+        ("folder", {"output": "no/a.weights.h5"}, "in an existing folder"),
         ("source", {"weights": "none.h5"}, "weights must be None.*none.h5"),
         ("classes", {"classes": 6}, "2 of another shape.*classes=6"),
     )

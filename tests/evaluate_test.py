@@ -152,7 +152,7 @@ class EvaluateCommandTest(parameterized.TestCase):
         self.assertEqual(stored.geometry, geometry_of(model))
         self.assertEqual(stored.grid_shape, maps.shape[1:3])
         self.assertEqual(stored.manifest["split"], "validation[:20]")
-        with self.assertRaisesRegex(ValueError, "folder of patch logits must"):
+        with self.assertRaisesRegex(ValueError, "folder exists; --overwrite"):
             self._evaluate(
                 store_patch_logits=self.folder / "stored",
                 overwrite=False,

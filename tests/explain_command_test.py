@@ -173,9 +173,6 @@ class MistakeTest(ExplainCommandTestCase):
             image=f"{self.photo},{broken}",
         )
 
-    def test_no_image(self):
-        self._assert_refused("image must name", image="")
-
     @parameterized.named_parameters(
         ("unknown", "cow", r"classes must .*close names.*classes=cow"),
         ("misspelt", "gray heron", "close names are .'Grey heron'"),

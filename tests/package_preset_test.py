@@ -203,7 +203,7 @@ class PackageTest(parameterized.TestCase):
     def test_existing_files(self):
         for name in _FILES:
             (self.output / name).write_text("old")
-        message = f"has {_FILES[1]}, {_FILES[0]} already; --overwrite"
+        message = f"has results already; --overwrite .* with {_FILES[1]}"
         with self.assertRaisesRegex(ValueError, message):
             self._package()
         for name in _FILES:

@@ -121,7 +121,7 @@ class StoredPatchLogitsTest(parameterized.TestCase):
         self._write()
         before = (self.folder / "manifest.json").read_bytes()
         self.patch_logits += 1
-        with self.assertRaisesRegex(ValueError, "not exist yet, or --overwr"):
+        with self.assertRaisesRegex(ValueError, "folder exists; --overwrite"):
             self._write()
         self.assertEqual((self.folder / "manifest.json").read_bytes(), before)
         self._write(shard_size=11, overwrite=True)
@@ -132,7 +132,9 @@ class StoredPatchLogitsTest(parameterized.TestCase):
     def test_never_replaces_other_folders(self):
         self.folder.mkdir()
         (self.folder / "thesis.txt").write_text("mine")
-        with self.assertRaisesRegex(ValueError, "one with a manifest.json"):
+        with self.assertRaisesRegex(
+            ValueError, "patch logits .with a manifest"
+        ):
             self._write(overwrite=True)
         self.assertEqual((self.folder / "thesis.txt").read_text(), "mine")
 

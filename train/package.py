@@ -21,7 +21,7 @@ from absl import flags
 
 from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.entry import run_command
-from bagnet_tf.commands.explain_files import check_files
+from bagnet_tf.files import check_results, write_json, write_text
 
 _FLAGS = flags.FlagValues()
 _MODEL = flags.DEFINE_string(
@@ -62,8 +62,6 @@ _OVERWRITE = shared_flags.overwrite(_FLAGS)
 
 def main() -> None:
     """Packages as the flags say."""
-    from bagnet_tf.files import write_json, write_text
-
     from .preset_card import with_measurements
     from .preset_files import FinishedRun, check_size, write_half_precision
 
@@ -101,7 +99,7 @@ def _checked_output() -> tuple[pathlib.Path, pathlib.Path]:
     paths = tuple(
         folder / f"{_NAME.value}{ending}" for ending in (".weights.h5", ".json")
     )
-    check_files(folder, paths, [_MODEL.value], _OVERWRITE.value)
+    check_results(folder, paths, _OVERWRITE.value)
     return paths
 
 

@@ -15,6 +15,7 @@ from bagnet_tf.analysis.partial import PartialResults
 from bagnet_tf.analysis.request import AnalysisRequest
 from bagnet_tf.analysis.result import Result, result_files, write_result
 from bagnet_tf.datasets import ImageSource
+from bagnet_tf.files import check_results
 from bagnet_tf.version import library_versions
 
 
@@ -135,18 +136,10 @@ def _count(experiment, source, split, asked_for) -> int:
 
 
 def _check_output(name, output, overwrite) -> None:
-    if output.exists() and not output.is_dir():
-        raise ValueError(
-            f"output must be a folder. Received: output={str(output)!r}"
-        )
-    found = [f for f in result_files(name, output, [""]).values() if f.exists()]
     # What a run has left that was killed while it wrote is no result.
     begun = _partial_file(name, output).exists()
-    if found and not begun and not overwrite:
-        raise ValueError(
-            "output has results already; --overwrite replaces them. "
-            f"Received: output={str(output)!r} with {found[0].name}"
-        )
+    files = result_files(name, output, [""]).values()
+    check_results(output, files, overwrite or begun)
 
 
 def _partial_file(name, output) -> pathlib.Path:

@@ -3,7 +3,7 @@
 import pathlib
 from collections.abc import Collection, Sequence
 
-from bagnet_tf.files import Files
+from bagnet_tf.files import Files, check_results
 
 # What follows an image's stem, by the kind of result.
 SUFFIXES = {
@@ -40,12 +40,7 @@ def image_files(
     Returns:
         A dict by kind for each image: STEM.png and so on. Where one of these
         is taken (by case-insensitive name), STEM-2 and so on.
-
-    Raises:
-        ValueError: If there is no image.
     """
-    if not images:
-        raise ValueError("image must name at least one file. Received: image=")
     taken = {file.name.casefold() for file in reserved}
     found = []
     for image in images:
@@ -79,10 +74,6 @@ def check_files(
     Raises:
         ValueError: If not.
     """
-    if output.exists() and not output.is_dir():
-        raise ValueError(
-            f"output must be a folder. Received: output={str(output)!r}"
-        )
     read = {pathlib.Path(path).resolve() for path in inputs}
     for file in files:
         if file.resolve() in read:
@@ -90,8 +81,4 @@ def check_files(
                 "output must be a folder where no image and no model is "
                 f"replaced. Received: output={str(output)!r} with {file.name}"
             )
-        if file.exists() and not overwrite:
-            raise ValueError(
-                "output has results already; --overwrite replaces them. "
-                f"Received: output={str(output)!r} with {file.name}"
-            )
+    check_results(output, files, overwrite)

@@ -29,7 +29,8 @@ def metadata_of(model: str | os.PathLike[str]) -> Metadata:
     model = pathlib.Path(model)
     if not model.is_file():
         raise ValueError(
-            f"model must be an existing file. Received: model={str(model)!r}"
+            "model must be an existing .tflite file. "
+            f"Received: model={str(model)!r}"
         )
     for folder in model.absolute().parents[:2]:
         if (folder / METADATA_FILE).is_file():
