@@ -123,14 +123,7 @@ def _read(
         raise ValueError(
             f"image must be an existing file. Received: image={name!r}"
         ) from error
-    except (  # What Pillow raises, depending on where the damage is.
-        UnidentifiedImageError,
-        OSError,
-        SyntaxError,
-        TypeError,
-        ValueError,
-        Image.DecompressionBombError,
-    ) as error:
+    except Exception as error:  # Pillow raises many kinds for damaged files.
         # Pillow's own words name an object where the file is in memory.
         unknown = isinstance(error, UnidentifiedImageError)
         reason = "it is empty or of no known kind" if unknown else error

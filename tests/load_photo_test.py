@@ -9,6 +9,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 from PIL import Image
 
+from bagnet_tf.photos import decode_photo
 from bagnet_tf.preprocessing import load_photo, load_photo_and_notes
 
 
@@ -123,6 +124,21 @@ class LoadPhotoTest(parameterized.TestCase):
                 self.assertIn("photo.png", str(error))
                 refused += 1
         self.assertGreater(refused, 5)
+
+    def test_animation_that_ends_anywhere(self):
+        """Pillow fails in ways of its own within the head of a frame."""
+        frames = [Image.fromarray(_photo(4, 5, seed)) for seed in (0, 1)]
+        stream = io.BytesIO()
+        frames[0].save(stream, "GIF", save_all=True, append_images=frames[1:])
+        whole = stream.getvalue()
+        refused = 0
+        for size in range(len(whole)):
+            try:
+                decode_photo(whole[:size])
+            except ValueError as error:
+                self.assertIn("Received: image=", str(error))
+                refused += 1
+        self.assertGreater(refused, 10)
 
     def test_file_that_is_no_image(self):
         self.path.write_text("hello")
