@@ -2,17 +2,17 @@
 
 import functools
 import importlib
-import json
 import os
 import pathlib
 import re
 import subprocess
-import sys
 import tempfile
 import tomllib
 
 from absl import flags
 from absl.testing import absltest, parameterized
+
+from tests.forked_python import forked_python
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _SCRIPTS = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"][
@@ -66,48 +66,6 @@ _WRONG_DATASET = {
     ),
 }
 
-# One process imports TensorFlow once and forks for each command line: the
-# children have imported it, and nothing has run in it. JSON in and out.
-_RUNNER = """
-import importlib, json, os, sys, tempfile
-import tensorflow
-
-def run(module, script, arguments):
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        child = os.fork()
-        if child == 0:
-            with tempfile.TemporaryDirectory() as here:
-                os.chdir(here)
-                os.dup2(out.fileno(), 1)
-                os.dup2(err.fileno(), 2)
-                sys.argv = [script, *arguments]
-                status = 1
-                try:
-                    importlib.import_module(module).run()
-                except SystemExit as end:
-                    status = end.code
-                    if isinstance(status, str):
-                        print(status, file=sys.stderr)
-                        status = 1
-                except BaseException:
-                    import traceback
-                    traceback.print_exc()
-                left = sorted(os.listdir())
-                if left:
-                    print("left:", *left, file=sys.stderr)
-                sys.stdout.flush()
-                sys.stderr.flush()
-            os._exit(status or 0)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        printed = []
-        for file in (out, err):
-            file.seek(0)
-            printed.append(file.read().decode())
-        return status, *printed
-
-cases = json.load(sys.stdin)
-print("RESULTS" + json.dumps([run(*case) for case in cases]))
-"""
 _KINDS = {
     "help": {name: ("--help",) for name in _MODULES},
     "unknown_flag": {
@@ -120,32 +78,22 @@ _KINDS = {
 
 
 @functools.cache
-def _results():
-    """(status, stdout, stderr) of each kind of command line, and command."""
-    keys = [(kind, name) for kind in _KINDS for name in _KINDS[kind]]
-    cases = [
-        (_MODULES[name], f"/bin/bagnet-{name}", _KINDS[kind][name])
-        for kind, name in keys
-    ]
-    with tempfile.TemporaryDirectory() as here:
+def _result(kind, name):
+    """Status, stdout and stderr of a command line; it may leave no file."""
+    with tempfile.TemporaryDirectory() as folder:
+        script = pathlib.Path(folder, f"bagnet-{name}")
+        here = pathlib.Path(folder, "here")
+        script.write_text(f"from {_MODULES[name]} import run\nrun()\n")
+        here.mkdir()
         done = subprocess.run(
-            [sys.executable, "-c", _RUNNER],
-            input=json.dumps(cases),
+            [*forked_python(), script, *_KINDS[kind][name]],
             capture_output=True,
             text=True,
             cwd=here,
-            # TensorFlow's own lines: `entry_test` has them held back.
-            env={
-                **os.environ,
-                "PYTHONPATH": str(_ROOT),
-                "TF_CPP_MIN_LOG_LEVEL": "3",
-                "CUDA_VISIBLE_DEVICES": "-1",
-            },
+            env={**os.environ, "PYTHONPATH": str(_ROOT)},
         )
-    _, found, text = done.stdout.partition("RESULTS")
-    if not found:
-        raise RuntimeError(done.stderr)
-    return dict(zip(keys, json.loads(text), strict=True))
+        left = sorted(path.name for path in here.iterdir())
+    return done.returncode, done.stdout, done.stderr + " ".join(left)
 
 
 def _flags_of(module):
@@ -172,7 +120,7 @@ def _shared():
 class CommandsTest(parameterized.TestCase):
     @parameterized.parameters(*_MODULES)
     def test_help_shows_examples_and_own_flags(self, name):
-        status, printed, said = _results()["help", name]
+        status, printed, said = _result("help", name)
         self.assertEqual((status, said), (0, ""))
         purpose, _, examples = printed.partition("\n\nExamples:\n")
         self.assertLen(purpose.splitlines(), 1)
@@ -209,7 +157,7 @@ class CommandsTest(parameterized.TestCase):
         for name in names
     )
     def test_a_mistake_is_one_line_and_status_2(self, kind, name):
-        status, printed, said = _results()[kind, name]
+        status, printed, said = _result(kind, name)
         self.assertEqual((status, printed), (2, ""), said)
         lines = [
             line
@@ -221,7 +169,7 @@ class CommandsTest(parameterized.TestCase):
 
     @parameterized.parameters(*_WRONG_DATASET)
     def test_a_wrong_dataset_is_called_so(self, name):
-        _, _, said = _results()["wrong_dataset", name]
+        _, _, said = _result("wrong_dataset", name)
         self.assertIn("dataset must be a TFDS dataset", said)
         self.assertIn("Received: dataset='no_such_dataset'", said)
 
@@ -229,7 +177,7 @@ class CommandsTest(parameterized.TestCase):
         *(n for n in _MODULES if n not in ("train", "verify-export"))
     )
     def test_an_unknown_flag_suggests_a_close_one(self, name):
-        _, _, said = _results()["unknown_flag", name]
+        _, _, said = _result("unknown_flag", name)
         self.assertIn("(close: --overwrite). Received: --overwrit", said)
 
     def test_the_documentation_names_all_commands_and_true_flags(self):
