@@ -86,7 +86,7 @@ class InformativePatchesTest(PatchesTestCase):
 
     def test_crops_are_exact(self):
         request = self._request(
-            "informative-patches", patches_per_class=2, classes=[2]
+            "informative-patches", patches_per_class=2, class_ids=[2]
         )
         result = informative_patches.run(request)
         rows = [row for row in result.rows if row["class_id"] == 2]

@@ -77,13 +77,15 @@ class AnalyzeCommandTest(parameterized.TestCase):
         self.assertEqual(found["only_the_model"] + found["only_the_other"], 0)
 
     def test_classes_by_name(self):
-        self._run("informative-patches", "--classes=ring,3")
+        self._run("informative-patches", "--class_ids=ring,3")
         content = json.loads(
             (self.output / "informative-patches.json").read_text()
         )
-        self.assertEqual(content["options"]["classes"], [2, 3])
-        with self.assertRaisesRegex(ValueError, "classes must be names.*rong"):
-            self._run("informative-patches", "--classes=rong", "--overwrite")
+        self.assertEqual(content["options"]["class_ids"], [2, 3])
+        with self.assertRaisesRegex(
+            ValueError, "class_ids must be names.*rong"
+        ):
+            self._run("informative-patches", "--class_ids=rong", "--overwrite")
 
     def test_a_grey_model(self):
         self._run("logit-histogram", model="grey.keras")

@@ -139,8 +139,7 @@ class CommandsTest(parameterized.TestCase):
         shared = _shared()
         # A different thing of the same name, as each says.
         others = {
-            ("analyze", "classes"),  # Of some experiments.
-            ("convert", "classes"),  # The width of the classifier, as in Keras.
+            ("analyze", "class_ids"),  # Of some experiments.
             ("convert", "output"),
             ("explain-litert", "image"),  # One.
             ("explain-litert", "model"),  # A .tflite file.

@@ -73,7 +73,8 @@ class CommandTest(DeviceTestCase):
     @parameterized.parameters("float32", "uint8")
     def test_explains_without_tensorflow(self, input_type):
         path = exported(input_type) / MODEL
-        done = self._run(path, f"--output={self.output}", "--classes=3,class 1")
+        classes = "--class_ids=3,class 1"
+        done = self._run(path, f"--output={self.output}", classes)
         self.assertEqual(done.returncode, 0, done.stderr)
         image = evaluation_transform(self.photo, SIZE)[0]
         logits, patch_logits = keras_answer(image)
@@ -106,7 +107,7 @@ class CommandTest(DeviceTestCase):
     def test_numbers_for_a_program(self):
         path = exported("float32") / MODEL
         done = self._run(
-            path, f"--output={self.output}", "--classes=3,class 1", "--json"
+            path, f"--output={self.output}", "--class_ids=3,class 1", "--json"
         )
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn(f"Picture: {self.output}", done.stderr)
@@ -230,8 +231,8 @@ class CommandTest(DeviceTestCase):
     @parameterized.named_parameters(
         (
             "class",
-            ["--output=o.png", "--classes=bird"],
-            "classes must be names",
+            ["--output=o.png", "--class_ids=bird"],
+            "class_ids must be names",
         ),
         ("text", ["--output=o.txt"], "must end like a picture"),
         ("folder", ["--output=no/such/o.png"], "in an existing folder"),

@@ -112,7 +112,7 @@ class ResultTest(ExplainCommandTestCase):
         self.assertEqual(find_class(name, LABELS), class_id)
 
     def test_the_chosen_classes_are_explained_once_each_in_order(self):
-        self.run_command('--classes=5,"house cat, cat",dog,1')
+        self.run_command('--class_ids=5,"house cat, cat",dog,1')
         explained = [entry["class_id"] for entry in self.numbers()["classes"]]
         self.assertEqual(explained, [5, 0, 1])
 
@@ -120,7 +120,7 @@ class ResultTest(ExplainCommandTestCase):
         names = self.here / "labels.txt"
         text = "null\neins\nzwei\ndrei\nvier\nfünf\n"
         names.write_text(text, encoding="utf-8")
-        self.run_command(f"--labels={names}", "--classes=fünf")
+        self.run_command(f"--labels={names}", "--class_ids=fünf")
         self.assertEqual(self.numbers()["classes"][0]["label"], "fünf")
 
     def test_overwrite_replaces_results(self):
@@ -174,14 +174,15 @@ class MistakeTest(ExplainCommandTestCase):
         )
 
     @parameterized.named_parameters(
-        ("unknown", "cow", r"classes must .*close names.*classes=cow"),
+        ("unknown", "cow", r"class_ids must .*close names.*class_ids=cow"),
         ("misspelt", "gray heron", "close names are .'Grey heron'"),
         ("out_of_range", "6", "ids are 0 to 5"),
-        ("negative", "-1", "classes must"),
+        ("negative", "-1", "class_ids must"),
+        ("none", "", "class_ids must be at least one class"),
         ("of_two_classes", "crane", r"\[2, 3\]: give one of these ids"),
     )
     def test_a_class(self, name, message):
-        self._assert_refused(message, f"--classes={name}")
+        self._assert_refused(message, f"--class_ids={name}")
 
     def test_a_missing_model(self):
         self._assert_refused("model must be", model=self.here / "no.keras")

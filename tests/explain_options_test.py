@@ -91,13 +91,13 @@ class OptionsTest(ExplainCommandTestCase):
         )
 
     def test_contrast_beside_chosen_classes(self):
-        self.run_command("--classes=5,0", "--contrast=1,5")
+        self.run_command("--class_ids=5,0", "--contrast=1,5")
         classes = [c["class_id"] for c in self.numbers()["classes"]]
         self.assertEqual(classes, [5, 0, 1])
 
     def test_rows_of_the_table_add_up_to_the_logits(self):
         image = self.save("wide.png", noise(96, 160))
-        self.run_command("--table", "--classes=0,4", image=image)
+        self.run_command("--table", "--class_ids=0,4", image=image)
         rows = _rows(self.output / "wide.csv")
         self.assertLen(rows, 2 * 5 * 5)
         classes = {c["class_id"]: c for c in self.numbers("wide")["classes"]}
@@ -143,7 +143,7 @@ class OptionsTest(ExplainCommandTestCase):
             self.assertEqual(overlay.mode, "RGB")
 
     def test_saved_maps_are_those_of_the_json(self):
-        self.run_command("--save_maps", "--classes=2,1")
+        self.run_command("--save_maps", "--class_ids=2,1")
         maps = np.load(self.output / "photo.npy")
         self.assertEqual((maps.shape, maps.dtype), ((5, 5, 2), np.float32))
         numbers = self.numbers()

@@ -166,7 +166,7 @@ class ResultsTest(ClientCommandTestCase):
         self.assertLen(self.server.requests, 4)  # The model's metadata once.
 
     def test_classes(self):
-        self.run_command(classes="4,class 2,4")
+        self.run_command(class_ids="4,class 2,4")
         content = json.loads((self.output / "cat.json").read_text())
         class_ids = [entry["class_id"] for entry in content["classes"]]
         self.assertEqual(class_ids, [4, 2])
@@ -217,7 +217,7 @@ class ErrorsTest(ClientCommandTestCase):
         ("url", {"url": "localhost"}, "url must be"),
         ("metadata", {"metadata": "no/such.json"}, "metadata must be an exist"),
         ("image", {"image": "no/such.png"}, "image must be an existing file"),
-        ("classes", {"classes": "zebra"}, "classes must be names or ids"),
+        ("class_ids", {"class_ids": "zebra"}, "class_ids must be names or ids"),
     )
     def test_users_mistakes(self, changes, pattern):
         with self.assertRaisesRegex(ValueError, pattern):

@@ -35,7 +35,7 @@ OPTIONS: Mapping[str, Option] = {
     "patches_per_class": Option(
         8, "Patches of a class in each of its two rows.", 1, 50
     ),
-    "classes": Option((), "Names or ids of the classes to show.", 0),
+    "class_ids": Option((), "Ids or names of the classes to show.", 0),
     "num_shown": Option(8, "Photos in the figure.", 1, 100),
     "tile_sizes": Option(
         (8, 16, 32, 64),
@@ -124,7 +124,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     "informative-patches": Experiment(
         "The patches with the largest evidence for each class.",
         "informative_patches",
-        ("patches_per_class", "classes"),
+        ("patches_per_class", "class_ids"),
     ),
     "misclassified": Experiment(
         "The worst errors: evidence of the decision, of the true class.",

@@ -47,7 +47,8 @@ def run(request: AnalysisRequest) -> Result:
                 head = {"class_id": class_id, "class": label}
                 head |= {"from": origin, "place": place}
                 rows.append(head | _row(request, found, class_id, index))
-    shown = request.options["classes"] or range(min(len(labels), _MOST_CLASSES))
+    shown = request.options["class_ids"]
+    shown = shown or range(min(len(labels), _MOST_CLASSES))
     figure = _figure(request, rows, shown)
     summary = {
         "num_images": len(found),

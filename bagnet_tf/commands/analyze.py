@@ -26,7 +26,7 @@ from bagnet_tf.analysis.experiments import (
     find_experiment,
 )
 from bagnet_tf.commands import shared_flags
-from bagnet_tf.commands.classes import find_class
+from bagnet_tf.commands.classes import find_classes
 from bagnet_tf.commands.entry import run_command
 from bagnet_tf.commands.json_answer import for_people, print_json
 
@@ -110,10 +110,9 @@ def main(experiment: str) -> None:
         _SKIP_CORRUPT.value,
         input_channels(_MODEL.value),
     )
-    if "classes" in options:
-        options["classes"] = tuple(
-            find_class(name, source.labels) for name in options["classes"]
-        )
+    if "class_ids" in options:
+        names = options["class_ids"]
+        options["class_ids"] = tuple(find_classes(names, source.labels))
     written = run_experiment(
         experiment,
         _MODEL.value,

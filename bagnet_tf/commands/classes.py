@@ -1,11 +1,34 @@
-"""Which class does a user mean? By name or by id."""
+"""Which classes does a user mean? By name or by id."""
 
 import difflib
 import re
 from collections.abc import Sequence
 
 
-def find_class(name: str, labels: Sequence[str], flag: str = "classes") -> int:
+def find_classes(
+    names: Sequence[str] | None, labels: Sequence[str]
+) -> list[int]:
+    """The classes that --class_ids names, each once; none without the flag.
+
+    Args:
+        names: The value of the flag, see `find_class`.
+        labels: Class names, by class id.
+
+    Raises:
+        ValueError: If the flag is there and names no class, or see
+            `find_class`.
+    """
+    if names is not None and not names:
+        raise ValueError(
+            "class_ids must be at least one class. Received: class_ids="
+        )
+    found = (find_class(name, labels) for name in names or ())
+    return list(dict.fromkeys(found))
+
+
+def find_class(
+    name: str, labels: Sequence[str], flag: str = "class_ids"
+) -> int:
     """The class of this name; of this id, where no class has the name.
 
     A label may list several names, separated by commas: any of them will do.

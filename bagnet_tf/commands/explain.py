@@ -32,7 +32,7 @@ import pathlib
 from absl import flags
 
 from bagnet_tf.commands import shared_flags
-from bagnet_tf.commands.classes import find_class
+from bagnet_tf.commands.classes import find_class, find_classes
 from bagnet_tf.commands.entry import run_command
 from bagnet_tf.commands.explain_files import (
     RUN_FILES,
@@ -55,7 +55,7 @@ _TOP_K = flags.DEFINE_integer(
     upper_bound=100,
     flag_values=_FLAGS,
 )
-_CLASSES = shared_flags.classes(_FLAGS)
+_CLASS_IDS = shared_flags.class_ids(_FLAGS)
 _IMAGE_SIZE = shared_flags.image_size(_FLAGS)
 _LABELS = shared_flags.labels(_FLAGS)
 _JSON = shared_flags.json(_FLAGS)
@@ -74,7 +74,7 @@ _CONTRAST = flags.DEFINE_list(
     "contrast",
     None,
     "Two classes, A,B: one more map of why A and not B. Explained are then "
-    "those of --classes and these two.",
+    "those of --class_ids and these two.",
     flag_values=_FLAGS,
 )
 _PICTURE_FORMAT = flags.DEFINE_list(
@@ -240,8 +240,7 @@ def _results(output) -> tuple[list[Files], Files]:
 
 def _classes(labels) -> tuple[list[int] | None, tuple[int, int] | None]:
     """The ids of the classes to explain (None: the most probable), contrast."""
-    names, contrast = _CLASSES.value, None
-    found = [find_class(name, labels) for name in names or ()]
+    found, contrast = find_classes(_CLASS_IDS.value, labels), None
     if _CONTRAST.value is not None:
         contrast = tuple(
             find_class(name, labels, "contrast") for name in _CONTRAST.value
@@ -252,7 +251,7 @@ def _classes(labels) -> tuple[list[int] | None, tuple[int, int] | None]:
                 f"Received: contrast={','.join(_CONTRAST.value)}"
             )
         found += contrast
-    elif names is None:
+    elif not found:
         return None, None
     return list(dict.fromkeys(found)), contrast
 

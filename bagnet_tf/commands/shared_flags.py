@@ -110,14 +110,14 @@ def image(flag_values: flags.FlagValues) -> flags.FlagHolder[list[str]]:
     )
 
 
-def classes(
+def class_ids(
     flag_values: flags.FlagValues,
 ) -> flags.FlagHolder[list[str] | None]:
-    """Which classes are explained: each a word for `find_class`."""
+    """Which classes are explained: `find_classes` takes the value."""
     return flags.DEFINE_list(
-        "classes",
+        "class_ids",
         None,
-        "Names or ids of the classes to explain, the patches being those of "
+        "Ids or names of the classes to explain, the patches being those of "
         "the first; by default the three most probable ones of each image.",
         flag_values=flag_values,
     )

@@ -18,7 +18,7 @@ from absl import flags
 from PIL import Image
 
 from bagnet_tf.commands import shared_flags
-from bagnet_tf.commands.classes import find_class
+from bagnet_tf.commands.classes import find_classes
 from bagnet_tf.commands.entry import run_command
 from bagnet_tf.commands.json_answer import for_people, print_json
 from bagnet_tf.commands.output_file import checked_output
@@ -55,7 +55,7 @@ _METADATA = flags.DEFINE_string(
     "the model's folder or that above.",
     flag_values=_FLAGS,
 )
-_CLASSES = shared_flags.classes(_FLAGS)
+_CLASS_IDS = shared_flags.class_ids(_FLAGS)
 _NUM_THREADS = flags.DEFINE_integer(
     "num_threads",
     None,
@@ -75,14 +75,12 @@ def main() -> None:
         metadata = metadata_of(_MODEL.value)
     else:
         metadata = read_metadata(_METADATA.value)
-    names = _CLASSES.value or ()
-    chosen = [find_class(name, metadata.labels) for name in names]
+    chosen = find_classes(_CLASS_IDS.value, metadata.labels)
     photo = read_photo(_IMAGE.value)
     model = LiteRTModel(_MODEL.value, metadata, _NUM_THREADS.value)
     image = evaluation_image(photo, model.input_size, metadata.channels)
     logits, patch_logits = model(image)
-    class_ids = list(dict.fromkeys(chosen))
-    class_ids = class_ids or most_probable(logits[None])[0].tolist()
+    class_ids = chosen or most_probable(logits[None])[0].tolist()
     picture = draw_evidence(
         image,
         patch_logits,

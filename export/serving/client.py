@@ -28,7 +28,7 @@ import numpy as np
 from absl import flags
 
 from bagnet_tf.commands import shared_flags
-from bagnet_tf.commands.classes import find_class
+from bagnet_tf.commands.classes import find_classes
 from bagnet_tf.commands.entry import quieten_tensorflow, run_command
 from bagnet_tf.commands.explain_files import check_files, image_files
 from bagnet_tf.commands.json_answer import for_people, print_json
@@ -90,7 +90,7 @@ _RETRIES = flags.DEFINE_integer(
     lower_bound=0,
     flag_values=_FLAGS,
 )
-_CLASSES = shared_flags.classes(_FLAGS)
+_CLASS_IDS = shared_flags.class_ids(_FLAGS)
 _SEND = flags.DEFINE_enum(
     "send",
     "pixels",
@@ -112,9 +112,7 @@ def main() -> int:
     """Explains the images as the flags say; returns the exit status."""
     targets = _targets()
     metadata = read_metadata(_METADATA.value)
-    names = _CLASSES.value or ()
-    found = (find_class(name, metadata.labels) for name in names)
-    class_ids = list(dict.fromkeys(found)) or None
+    class_ids = find_classes(_CLASS_IDS.value, metadata.labels) or None
     if parse_address(_URL.value).uses_grpc:
         # Both say on stderr what the one line of an error says already.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
