@@ -20,7 +20,10 @@ MANIFEST_FILE = "manifest.json"
 FORMAT = 1  # Of the folder; another one is refused.
 _OF_A_FILE = {"name", "num_images", "sha256"}  # What a manifest says.
 # What a manifest of other content makes of reading it.
-_NOT_WHOLE = OSError, ValueError, TypeError, KeyError, AttributeError
+_NOT_WHOLE = (
+    *(OSError, ValueError, TypeError, KeyError, AttributeError),
+    RecursionError,  # Of JSON.
+)
 
 
 class StoredBatch(typing.NamedTuple):

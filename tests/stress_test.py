@@ -31,6 +31,21 @@ class DamagedFilesTest(parameterized.TestCase):
                     outcome["outcome"], fuzzing.HARM, (seed, outcome)
                 )
 
+    @parameterized.product(
+        name=(
+            *("metadata.json", "model.json", "manifest_of_patch_logits"),
+            *("config.json", "metrics.jsonl", "partial_analysis"),
+        ),
+        opening=(b"[", b'{"a":'),
+    )
+    def test_json_nested_too_deep(self, name, opening):
+        target = targets.TARGETS[name]
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            target.samples(folder)
+            outcome = worker._outcome(target, folder, opening * 100_000)
+            self.assertIn(outcome["outcome"], ("read", "refused"), outcome)
+
     @parameterized.parameters(*((name,) for name in _NAMES))
     def test_whole_files_are_read(self, name):
         target = targets.TARGETS[name]

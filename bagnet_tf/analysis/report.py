@@ -157,7 +157,9 @@ def _done(name, request) -> Mapping | None:
     try:
         text = (request.output / f"{name}.json").read_text(encoding="utf-8")
         content = json.loads(text)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(content, dict):
         return None
     same = content.get("command") == _command(name, request)
     files = content.get("sha256", {})

@@ -156,7 +156,8 @@ def read_metadata(path: str | os.PathLike[str]) -> Metadata:
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # UnicodeDecodeError is one too.
+    # UnicodeDecodeError is a ValueError too; JSON may be nested too deep.
+    except (ValueError, RecursionError) as error:
         raise ValueError(
             f"metadata must be a whole JSON file ({error}). "
             f"Received: metadata={str(path)!r}"

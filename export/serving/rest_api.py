@@ -117,7 +117,7 @@ class RestModel:
             raise self._refusal(status, content)
         try:
             answer = json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._error(
                 f"answered with {kind or 'something'} that is no whole JSON, "
                 f"beginning {_beginning(content)}"
@@ -168,7 +168,7 @@ class RestModel:
         try:
             said = json.loads(content)["error"]
             reason = f"HTTP {status}: {quoted(str(said))}"
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             # No words of TensorFlow Serving: of a proxy, or another server.
             reason = f"HTTP {status} and {_beginning(content)}"
         passing = status in _PASSING
