@@ -9,6 +9,7 @@ limit of a file's size are the command's own.
 Not for a test of what is imported, or of what TensorFlow prints meanwhile.
 """
 
+import atexit
 import contextlib
 import functools
 import gc
@@ -18,6 +19,7 @@ import os
 import resource
 import runpy
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -133,6 +135,7 @@ def _keep(connection: socket.socket) -> None:
 
 def _become(request: dict, streams: list[int]) -> None:
     """Runs the command as Python would."""
+    atexit.unregister(shutil.rmtree)  # Of matplotlib's folder, the server's.
     for stream, number in zip(streams, _STREAMS, strict=True):
         os.dup2(stream, number)
         os.close(stream)
