@@ -46,6 +46,20 @@ class DamagedFilesTest(parameterized.TestCase):
             outcome = worker._outcome(target, folder, opening * 100_000)
             self.assertIn(outcome["outcome"], ("read", "refused"), outcome)
 
+    @parameterized.parameters(
+        ("metadata.json", b"litert/model.tflite"),
+        ("manifest_of_patch_logits", b"shard-00000.npz"),
+    )
+    def test_names_that_no_disk_takes(self, name, file):
+        target = targets.TARGETS[name]
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            whole = target.samples(folder)[0]
+            damaged = whole.replace(file, b"x" * 10_000)
+            self.assertNotEqual(damaged, whole)
+            outcome = worker._outcome(target, folder, damaged)
+            self.assertEqual(outcome, {"outcome": "refused"})
+
     @parameterized.parameters(*((name,) for name in _NAMES))
     def test_whole_files_are_read(self, name):
         target = targets.TARGETS[name]
