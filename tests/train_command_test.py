@@ -101,8 +101,6 @@ class TrainCommandTest(parameterized.TestCase):
         ("seeds", ["--workdir=w", "--config=glyphs", "--seeds=1,1"], "differ"),
         ("config", ["--config=glyps"], "one of finetune, glyphs,"),
         ("no_workdir", ["--config=glyphs"], "workdir"),
-        ("strategy", ["--strategy=fast"], "mirrored"),
-        ("key", ["--config=glyphs", "--config.epoch=3"], "'epoch'"),
         ("inner_key", ["--config=glyphs", "--config.epochs.x=3"], "epochs.x"),
     )
     def test_mistakes_are_one_line(self, arguments, message):

@@ -184,12 +184,15 @@ class TrainerTest(parameterized.TestCase):
 
     def test_a_folder_with_other_files_is_refused(self):
         (self.folder / "photo.jpg").touch()
-        with self.assertRaisesRegex(ValueError, "workdir must be new"):
+        with self.assertRaisesRegex(
+            ValueError, "workdir must be a folder: new"
+        ):
             train(tiny_config(), str(self.folder))
 
     @parameterized.named_parameters(
-        ("architecture", {"architecture": "resnet50"}, "bagnet17"),
-        ("batch_size", {"batch_size": 100}, r"\[1, 24\]"),
+        ("architecture", {"architecture": "resnet50"}, "one of bagnet17"),
+        ("batch_size", {"batch_size": 100}, r"\[1, 24\].*batch_size=100"),
+        ("seed", {"seed": -1}, "seed must be in .*config.seed=-1"),
         ("image_size", {"image_size": 16}, "receptive field"),
         ("eval_image_size", {"eval_image_size": 16}, "receptive field"),
         ("warmup", {"warmup_epochs": 2}, "less than config.epochs"),

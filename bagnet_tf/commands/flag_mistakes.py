@@ -55,10 +55,13 @@ def _unknown(name, flag_values) -> str:
 
 
 def _unknown_key(error) -> str:
-    """Of `KeyError('epoch... Did you mean "epochs" ...')`, maybe wrapped."""
+    """Of `KeyError('epoch... Did you mean "epochs" ...')`, maybe wrapped.
+
+    Or of `AttributeError("... Attempting to lookup: epochs.x")`.
+    """
     cause = error.args[0]
     text = cause.args[0] if isinstance(cause, KeyError) else str(cause)
-    name = re.search(r"\w+", text)[0]
+    name = re.search(r"[\w.]+", text.rpartition("lookup: ")[2])[0]
     close = re.findall(r'Did you mean "(\w+)"', text)
     return (
         "config must be changed at one of its own keys"
