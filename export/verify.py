@@ -53,6 +53,9 @@ def _verify() -> dict:
 
     metadata = read_metadata(_EXPORT.value)
     artefacts = artefacts_of(metadata)
+    # The user's mistakes first: then there is nothing else to read.
+    request = request_of(metadata, _MODEL.value)
+    images = _VERIFICATION.images(_DATA_DIR.value, metadata.channels)
     changed = changed_files(metadata)
     for name, reason in changed.items():
         print(f"{name}: {reason}")
@@ -66,8 +69,6 @@ def _verify() -> dict:
         print("The export is not as it was written.")
         return content
     print(f"{len(metadata.files)} files are as they were written.")
-    request = request_of(metadata, _MODEL.value)
-    images = _VERIFICATION.images(_DATA_DIR.value, metadata.channels)
     result = verify_export(request, metadata.folder, artefacts, images)
     print(format_table(result.verifications, result.sizes))
     if not result.passed:

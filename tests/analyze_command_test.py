@@ -6,10 +6,12 @@ import json
 import pathlib
 import subprocess
 import tempfile
+from unittest import mock
 
 from absl.testing import absltest, flagsaver, parameterized
 
 from bagnet_tf.commands import analyze as command
+from bagnet_tf.datasets import image_source
 from tests.forked_python import forked_python
 from tests.small_models import tiny_model
 
@@ -66,11 +68,16 @@ class AnalyzeCommandTest(parameterized.TestCase):
         self.assertTrue(all(score["must_be_1"] for score in scores))
 
     def test_json_only(self):
-        printed = self._run(
-            "error-agreement",
-            f"--compare={self.folder / 'other.keras'}",
-            "--json",
-        )
+        def talkative(*arguments):  # As TFDS is where it prepares a dataset.
+            print("Downloading")
+            return image_source(*arguments)
+
+        with mock.patch("bagnet_tf.datasets.image_source", talkative):
+            printed = self._run(
+                "error-agreement",
+                f"--compare={self.folder / 'other.keras'}",
+                "--json",
+            )
         content = json.loads(printed)
         (found,) = content["summary"]["compared"].values()
         # The same network twice.

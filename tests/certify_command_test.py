@@ -248,7 +248,7 @@ class CertifyCommandTest(parameterized.TestCase):
             arguments = {"patch_logits": stored, "patch_size": "3"} | changes
             with self.assertRaisesRegex(ValueError, message):
                 _run(**arguments)
-        with self.assertRaisesRegex(ValueError, "must be given with --model"):
+        with self.assertRaisesRegex(ValueError, "--dataset must be given"):
             _run(model=self.model_file, patch_size=3)
 
     def test_results_are_not_replaced(self):

@@ -66,6 +66,59 @@ _WRONG_DATASET = {
     ),
 }
 
+_IMAGE = {
+    "explain": ("--model=imagenette", "--output=out"),
+    "client": ("--url=http://localhost:1", "--output=out"),
+    "explain-litert": ("--model=no.tflite", "--output=out.png"),
+}
+# Mistakes that several commands know, and what all say of them.
+_SAME_WORDS = {
+    "empty_image": (
+        {name: (*rest, "--image=") for name, rest in _IMAGE.items()},
+        "--image must be given; --help says how. Received: none",
+    ),
+    "wrong_size": (
+        {
+            name: (*_WHOLE[name], "--image_size=0")
+            for name in ("evaluate", "explain", "certify", "export")
+        },
+        "image_size must be a positive integer. Received: image_size='0'",
+    ),
+    "too_few_images": (
+        {
+            name: (*_WHOLE[name], "--num_verification_images=0")
+            for name in ("export", "verify-export")
+        },
+        "num_verification_images must be a positive integer. "
+        "Received: num_verification_images='0'",
+    ),
+    "missing_folder": (
+        {
+            "evaluate": (*_WHOLE["evaluate"], "--output=no/a.json"),
+            "certify": (*_WHOLE["certify"], "--output=no/a.json"),
+            "convert": (*_WHOLE["convert"], "--output=no/a.weights.h5"),
+        },
+        "output must be a file in an existing folder. Received: output='no/a",
+    ),
+    "wrong_choice": (
+        {
+            name: (*_WHOLE[name], "--strategy=x")
+            for name in ("train", "evaluate")
+        },
+        "strategy must be one of auto, one_device, mirrored, multi_worker, "
+        "tpu. Received: strategy='x'",
+    ),
+    "no_key": (
+        {"train": (*_WHOLE["train"], "--config.epoch=1")},
+        "config must be changed at one of its own keys "
+        "(close: --config.epochs). Received: --config.epoch",
+    ),
+    "wrong_seed": (
+        {"analyze": (*_WHOLE["analyze"], "--seed=-1")},
+        "seed must be an integer in the range [0, 4294967295]. "
+        "Received: seed='-1'",
+    ),
+}
 _KINDS = {
     "help": {name: ("--help",) for name in _MODULES},
     "unknown_flag": {
@@ -74,6 +127,7 @@ _KINDS = {
     "missing_flag": {name: () for name in _MODULES},
     "missing_file": _MISSING_FILE,
     "wrong_dataset": _WRONG_DATASET,
+    **{kind: names for kind, (names, _) in _SAME_WORDS.items()},
 }
 
 
@@ -165,6 +219,15 @@ class CommandsTest(parameterized.TestCase):
         ]
         self.assertLen(lines, 1, said)
         self.assertStartsWith(lines[0], f"{name}: ")
+
+    @parameterized.parameters(
+        (kind, name)
+        for kind, (names, _) in _SAME_WORDS.items()
+        for name in names
+    )
+    def test_a_mistake_has_the_same_words_everywhere(self, kind, name):
+        _, _, said = _result(kind, name)
+        self.assertIn(f"{name}: {_SAME_WORDS[kind][1]}", said)
 
     @parameterized.parameters(*_WRONG_DATASET)
     def test_a_wrong_dataset_is_called_so(self, name):

@@ -42,7 +42,8 @@ def weights_of_classes(
     ):
         raise ValueError(
             f"config.class_weights must be 'balanced', {classes} positive "
-            f"numbers, one a class, or (). Received: {wanted!r}"
+            "numbers, one a class, or (). "
+            f"Received: config.class_weights={wanted!r}"
         )
     return tuple(map(float, wanted))
 

@@ -33,12 +33,13 @@ def check_config(
     if source.any_of:
         raise ValueError(
             "config.dataset must have labels to train on, not sets of right "
-            f"answers. Received: {config.dataset!r}"
+            f"answers. Received: config.dataset={config.dataset!r}"
         )
     if config.head == "softmax" and classes < 2:
         raise ValueError(
             "config.head must be 'sigmoid' for a single class: a softmax of "
-            f"one is always 1. Received: {config.head!r} with classes "
+            "one is always 1. "
+            f"Received: config.head={config.head!r} with classes "
             f"{list(source.labels)}"
         )
     parts = replicas * config.accumulation_steps
@@ -46,19 +47,25 @@ def check_config(
         raise ValueError(
             "config.batch_size must be a multiple of the number of "
             f"replicas, {replicas}, times config.accumulation_steps, "
-            f"{config.accumulation_steps}. Received: {config.batch_size}"
+            f"{config.accumulation_steps}. "
+            f"Received: config.batch_size={config.batch_size}"
         )
     if config.precision not in PRECISIONS:
         raise ValueError(
             f"config.precision must be one of {', '.join(PRECISIONS)}. "
-            f"Received: {config.precision!r}"
+            f"Received: config.precision={config.precision!r}"
         )
     if config.masked_training:
         _check_masking(config)
     if config.steps_per_call < 1:
         raise ValueError(
             "config.steps_per_call must be at least 1. "
-            f"Received: {config.steps_per_call}"
+            f"Received: config.steps_per_call={config.steps_per_call}"
+        )
+    if not 0 <= config.seed < 2**32:
+        raise ValueError(
+            "config.seed must be in [0, 2**32). "
+            f"Received: config.seed={config.seed}"
         )
 
 
@@ -66,13 +73,14 @@ def _check_masking(config) -> None:
     if config.masked_training not in MASKED_TRAINING:
         raise ValueError(
             "config.masked_training must be empty or one of "
-            f"{', '.join(MASKED_TRAINING)}. Received: "
-            f"{config.masked_training!r}"
+            f"{', '.join(MASKED_TRAINING)}. "
+            f"Received: config.masked_training={config.masked_training!r}"
         )
     if config.architecture not in ARCHITECTURES:
         raise ValueError(
             "config.masked_training needs an architecture with patches, one "
-            f"of {', '.join(ARCHITECTURES)}. Received: {config.architecture!r}"
+            f"of {', '.join(ARCHITECTURES)}. "
+            f"Received: config.architecture={config.architecture!r}"
         )
     geometry = ARCHITECTURES[config.architecture].geometry
     for size in sorted(set(training_sizes(config))):

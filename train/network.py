@@ -30,8 +30,8 @@ def build_model(
     known = {**ARCHITECTURES, CONTROL.name: CONTROL}
     if config.architecture not in known:
         raise ValueError(
-            f"config.architecture must be one of {sorted(known)}. "
-            f"Received: {config.architecture!r}"
+            f"config.architecture must be one of {', '.join(sorted(known))}. "
+            f"Received: config.architecture={config.architecture!r}"
         )
     architecture = known[config.architecture]
     if architecture.geometry:

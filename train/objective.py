@@ -214,6 +214,7 @@ def load_teacher(
     if teacher.output_shape != model.output_shape:
         raise ValueError(
             f"config.teacher must put out logits of {model.output_shape}. "
-            f"Received: {config.teacher!r} with {teacher.output_shape}"
+            f"Received: config.teacher={config.teacher!r} with "
+            f"{teacher.output_shape}"
         )
     return teacher

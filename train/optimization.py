@@ -19,13 +19,15 @@ def learning_rate_schedule(
     if not 0 <= config.warmup_epochs < config.epochs:
         raise ValueError(
             f"config.warmup_epochs must be in [0, {config.epochs}), less than "
-            f"config.epochs. Received: {config.warmup_epochs}"
+            "config.epochs. "
+            f"Received: config.warmup_epochs={config.warmup_epochs}"
         )
     if config.decay_epochs:
         if config.warmup_epochs:
             raise ValueError(
                 "config.warmup_epochs must be 0 where config.decay_epochs are "
-                f"given. Received: {config.warmup_epochs}"
+                "given. "
+                f"Received: config.warmup_epochs={config.warmup_epochs}"
             )
         return keras.optimizers.schedules.PiecewiseConstantDecay(
             [epoch * steps_per_epoch for epoch in config.decay_epochs],

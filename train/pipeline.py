@@ -31,7 +31,8 @@ def steps_per_epoch(
     if not 1 <= config.batch_size <= count:
         raise ValueError(
             f"config.batch_size must be in [1, {count}], the size of "
-            f"{config.train_split!r}. Received: {config.batch_size}"
+            f"{config.train_split!r}. "
+            f"Received: config.batch_size={config.batch_size}"
         )
     return count // config.batch_size
 
@@ -51,7 +52,8 @@ def training_sizes(config: ml_collections.ConfigDict) -> list[int]:
             raise ValueError(
                 "config.progressive_resizing must be pairs (epoch, size) of "
                 f"increasing epochs below config.epochs, {config.epochs}. "
-                f"Received: {config.progressive_resizing}"
+                "Received: config.progressive_resizing="
+                f"{config.progressive_resizing}"
             )
         sizes += [size] * (epoch - done)
         done = epoch

@@ -235,8 +235,8 @@ def _copy(item, target) -> None:
 def _read(path: pathlib.Path) -> dict:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(
             f"model must have {path.name} beside it, which a finished run "
-            f"writes ({error}). Received: {path}"
+            f"writes ({error}). Received: model in {str(path.parent)!r}"
         ) from error

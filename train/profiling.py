@@ -36,7 +36,7 @@ class StepProfiler:
         ):
             raise ValueError(
                 "profile_steps must be FIRST,END with FIRST < END. "
-                f"Received: {','.join(map(str, steps))}"
+                f"Received: profile_steps={','.join(map(str, steps))}"
             )
         self._first, self._end = steps
         self._log_dir = str(log_dir)

@@ -1,5 +1,6 @@
 """Which options does an experiment run with? Those given, else what fits."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -74,9 +75,11 @@ def _checked(key, value) -> object:
         if isinstance(number, str):
             continue
         if not option.minimum <= number <= option.maximum:
+            accepted = f"at least {option.minimum}"
+            if option.maximum < math.inf:
+                accepted = f"from {option.minimum} to {option.maximum}"
             raise ValueError(
-                f"{key} must be from {option.minimum} to {option.maximum}. "
-                f"Received: {key}={number}"
+                f"{key} must be {accepted}. Received: {key}={number}"
             )
     return list(value) if isinstance(value, tuple) else value
 

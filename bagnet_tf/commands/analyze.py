@@ -95,6 +95,15 @@ for _name, _option in OPTIONS.items():
 def main(experiment: str) -> None:
     """Runs an experiment as the flags say."""
     find_experiment(experiment)  # Before the slow imports.
+    with for_people(_JSON.value):
+        written = _run(experiment)
+        _report(written)
+    if _JSON.value:
+        print_json(written.content)
+
+
+def _run(experiment):
+    """What the experiment has written."""
     options = {
         name: _parsed(name, option)
         for name, option in OPTIONS.items()
@@ -113,7 +122,7 @@ def main(experiment: str) -> None:
     if "class_ids" in options:
         names = options["class_ids"]
         options["class_ids"] = tuple(find_classes(names, source.labels))
-    written = run_experiment(
+    return run_experiment(
         experiment,
         _MODEL.value,
         source,
@@ -126,10 +135,6 @@ def main(experiment: str) -> None:
         overwrite=_OVERWRITE.value,
         command=_command(experiment),
     )
-    with for_people(_JSON.value):
-        _report(written)
-    if _JSON.value:
-        print_json(written.content)
 
 
 def _report(written) -> None:

@@ -94,8 +94,8 @@ def main() -> None:
 
     from bagnet_tf.files import write_json
 
-    content = _certified(sizes, defenses)
     with for_people(_JSON.value):
+        content = _certified(sizes, defenses)
         print(certified_table(content))
         if output:
             write_json(output, content)
