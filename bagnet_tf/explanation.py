@@ -98,7 +98,7 @@ class Explanation:
     def top_patches(
         self,
         image: int = 0,
-        k: int | None = None,
+        top_k: int | None = None,
         class_index: int = 0,
         overlapping: bool = False,
         against: bool = False,
@@ -107,7 +107,7 @@ class Explanation:
 
         Args:
             image: Index in the batch.
-            k: How many at most; by default `top_k` of `explain`.
+            top_k: How many at most; by default that of `explain`.
             class_index: Which of the explained classes (not its class id).
             overlapping: Whether patches may share pixels. If not, a patch
                 that overlaps a stronger one is passed over.
@@ -125,12 +125,12 @@ class Explanation:
         """
         _check_index("image", image, len(self.logits))
         _check_index("class_index", class_index, self.class_ids.shape[1])
-        k = self.top_k if k is None else k
+        top_k = self.top_k if top_k is None else top_k
         chosen = []
         evidence = self.decisive_evidence[image, :, :, class_index]
         order = evidence if against else -evidence
         for cell in np.argsort(order, axis=None, kind="stable"):
-            if len(chosen) == k:
+            if len(chosen) == top_k:
                 break
             patch = self._patch(
                 evidence, *np.unravel_index(cell, evidence.shape)

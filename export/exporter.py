@@ -78,7 +78,7 @@ def export_model(
     output: str | os.PathLike[str],
     formats: Sequence[str],
     images: Images,
-    further_sizes: Sequence[tuple[int, int]] = (),
+    further_image_sizes: Sequence[tuple[int, int]] = (),
     overwrite: bool = False,
 ) -> ExportResult:
     """Writes a model in several formats and verifies each of them.
@@ -88,8 +88,8 @@ def export_model(
         output: The folder to make.
         formats: Keys of `FORMATS` and `KITS`.
         images: What to compare on.
-        further_sizes: (height, width), pixels, of files beside those of the
-            model's own size, for formats of a fixed size.
+        further_image_sizes: (height, width), pixels, of files beside those
+            of the model's own size, for formats of a fixed size.
         overwrite: Whether to replace an earlier export.
 
     Returns:
@@ -109,13 +109,13 @@ def export_model(
     """
     check_formats(
         formats,
-        further_sizes,
+        further_image_sizes,
         request.calibration is not None,
         request.robust is not None,
     )
     check_channels(formats, request.model.input_shape[-1])
     check_output(output, overwrite)
-    wanted = artefacts(formats, request.info.image_size, further_sizes)
+    wanted = artefacts(formats, request.info.image_size, further_image_sizes)
     for artefact in wanted:  # Refuses images smaller than a patch.
         geometry_of(request.model).grid_shape(*artefact.image_size)
         request.at_size(artefact.image_size)  # And than one stuck on them.

@@ -164,7 +164,7 @@ KITS: Mapping[str, Kit] = {
 
 def check_formats(
     names: Sequence[str],
-    further_sizes: Sequence = (),
+    further_image_sizes: Sequence = (),
     has_calibration: bool = True,
     is_robust: bool = False,
 ) -> None:
@@ -172,7 +172,7 @@ def check_formats(
 
     Args:
         names: Keys of `FORMATS` and `KITS`.
-        further_sizes: Sizes beside the model's own.
+        further_image_sizes: Sizes beside the model's own.
         has_calibration: Whether there are images to calibrate on.
         is_robust: Whether robust logits are asked for.
 
@@ -201,7 +201,12 @@ def check_formats(
             f"activations. Received: formats={','.join(names)} without it"
         )
     for argument, wanted, field, what in (
-        ("sizes", further_sizes, "fixed_size", "formats of a fixed size"),
+        (
+            "further_image_sizes",
+            further_image_sizes,
+            "fixed_size",
+            "formats of a fixed size",
+        ),
         (
             "robust_patch_size",
             is_robust,
@@ -240,14 +245,14 @@ def check_channels(names: Sequence[str], channels: int) -> None:
 def artefacts(
     names: Iterable[str],
     image_size: tuple[int, int],
-    further_sizes: Iterable[tuple[int, int]] = (),
+    further_image_sizes: Iterable[tuple[int, int]] = (),
 ) -> list[Artefact]:
     """The files that formats stand for.
 
     Args:
         names: Keys of `FORMATS`; of `KITS`, which are no such files, too.
         image_size: (height, width) of the model's input, pixels.
-        further_sizes: Others, for formats of a fixed size.
+        further_image_sizes: Others, for formats of a fixed size.
 
     Returns:
         One for each format, then those of further sizes.
@@ -257,7 +262,7 @@ def artefacts(
         for name in names
         if name in FORMATS
     }
-    for height, width in further_sizes:
+    for height, width in further_image_sizes:
         ending = f"_{height}x{width}"
         for kind in list(found.values()):
             if kind.format.fixed_size and kind.name in FORMATS:

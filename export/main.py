@@ -42,8 +42,8 @@ _FORMATS = flags.DEFINE_list(
     flag_values=_FLAGS,
 )
 _IMAGE_SIZE = shared_flags.image_size(_FLAGS)
-_SIZES = flags.DEFINE_list(
-    "sizes",
+_FURTHER_IMAGE_SIZES = flags.DEFINE_list(
+    "further_image_sizes",
     [],
     "Sides of further LiteRT files, pixels, such as 160,224.",
     flag_values=_FLAGS,
@@ -103,7 +103,7 @@ def _export() -> dict:
     from .request import Request
     from .versions import add_version, check_base
 
-    sizes = [_side(text) for text in _SIZES.value]
+    sizes = [_side(text) for text in _FURTHER_IMAGE_SIZES.value]
     has_calibration = _CALIBRATION.dataset.value is not None
     patch_size = _robust_patch_size()
     is_robust = patch_size is not None
@@ -165,8 +165,8 @@ def _robust_patch_size() -> tuple[int, int] | None:
 def _side(text: str) -> tuple[int, int]:
     if not text.isdecimal() or int(text) < 1:
         raise ValueError(
-            "sizes must be sides in pixels, such as 160,224. "
-            f"Received: sizes={text!r}"
+            "further_image_sizes must be sides in pixels, such as 160,224. "
+            f"Received: further_image_sizes={text!r}"
         )
     return int(text), int(text)
 

@@ -136,7 +136,7 @@ class EvaluateCommandTest(parameterized.TestCase):
     def test_stored_patch_logits(self):
         self._evaluate(
             store_patch_logits=self.folder / "stored",
-            shard_images=8,
+            shard_size=8,
             batch_size=7,
         )
         stored = bagnet_tf.StoredPatchLogits(self.folder / "stored")

@@ -52,7 +52,7 @@ class TopPatchesTest(parameterized.TestCase):
         evidence = explanation.centred_evidence[1, :, :, 0]
         cells = itertools.product(range(5), range(6))
         expected = sorted(cells, key=lambda cell: -evidence[cell])[:7]
-        patches = explanation.top_patches(1, k=7, overlapping=True)
+        patches = explanation.top_patches(1, top_k=7, overlapping=True)
         self.assertEqual([(p.row, p.col) for p in patches], expected)
 
     def test_greedy_choice_without_overlap(self):
@@ -67,7 +67,7 @@ class TopPatchesTest(parameterized.TestCase):
             if not pixels & used:
                 expected.append((row, col))
                 used |= pixels
-        patches = explanation.top_patches(k=100)
+        patches = explanation.top_patches(top_k=100)
         self.assertEqual([(p.row, p.col) for p in patches], expected)
 
     @parameterized.parameters(False, True)
@@ -75,7 +75,7 @@ class TopPatchesTest(parameterized.TestCase):
         explanation = _explanation(
             _patch_logits((1, 9, 9, 3)), geometry=PatchGeometry(33, 8)
         )
-        patches = explanation.top_patches(k=100, against=against)
+        patches = explanation.top_patches(top_k=100, against=against)
         self.assertGreater(len(patches), 1)
         for one, other in itertools.combinations(patches, 2):
             self.assertEmpty(_pixels(one.box) & _pixels(other.box))
@@ -84,7 +84,7 @@ class TopPatchesTest(parameterized.TestCase):
         explanation = _explanation(
             _patch_logits(), geometry=PatchGeometry(4, 4)
         )
-        self.assertLen(explanation.top_patches(k=100), 30)
+        self.assertLen(explanation.top_patches(top_k=100), 30)
 
     def test_values_of_a_patch(self):
         explanation = _explanation(_patch_logits())
@@ -100,14 +100,14 @@ class TopPatchesTest(parameterized.TestCase):
 
     def test_shares_of_all_patches_add_up_to_one(self):
         patches = _explanation(_patch_logits()).top_patches(
-            k=30, overlapping=True
+            top_k=30, overlapping=True
         )
         self.assertLen(patches, 30)
         self.assertAlmostEqual(sum(p.share for p in patches), 1, places=6)
 
     def test_contributions_add_up_to_the_centred_logit(self):
         explanation = _explanation(_patch_logits())
-        patches = explanation.top_patches(k=30, overlapping=True)
+        patches = explanation.top_patches(top_k=30, overlapping=True)
         logits = explanation.logits[0].astype("float64")
         self.assertAlmostEqual(
             sum(p.contribution for p in patches),
@@ -143,7 +143,7 @@ class TopPatchesTest(parameterized.TestCase):
         explanation = _explanation(_patch_logits())
         evidence = explanation.centred_evidence[1, :, :, 1]
         patches = explanation.top_patches(
-            1, k=30, class_index=1, overlapping=True, against=True
+            1, top_k=30, class_index=1, overlapping=True, against=True
         )
         self.assertEqual([p.evidence for p in patches], sorted(evidence.flat))
         self.assertLess(patches[0].contribution, 0)

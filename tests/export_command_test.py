@@ -157,9 +157,12 @@ class CommandTest(TemporaryFolderTest):
         ({"formats": "torch"}, "saved_model, litert"),
         ({"image_size": 4}, "image_size must"),
         ({"num_verification_images": 4}, "must be at most 3"),
-        ({"sizes": "64,big"}, "sizes must be sides in pixels"),
         (
-            {"sizes": "4", "formats": "litert"},
+            {"further_image_sizes": "64,big"},
+            "must be sides in pixels",
+        ),
+        (
+            {"further_image_sizes": "4", "formats": "litert"},
             "large as the receptive field",
         ),
         ({"precision": "float16"}, "precision must be one of float32, bf"),

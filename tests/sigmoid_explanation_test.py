@@ -57,7 +57,7 @@ class SigmoidExplanationTest(parameterized.TestCase):
         explanation, alone = _explained(classes, class_ids=[classes - 1])
         evidence = alone[1, ..., classes - 1]
         order = np.argsort(-evidence, axis=None)
-        patches = explanation.top_patches(1, k=15, overlapping=True)
+        patches = explanation.top_patches(1, top_k=15, overlapping=True)
         self.assertEqual([p.row * 5 + p.col for p in patches], order.tolist())
         for patch in patches:
             value = evidence[patch.row, patch.col]

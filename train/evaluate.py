@@ -89,8 +89,8 @@ _PATCH_LOGITS_DTYPE = flags.DEFINE_enum(
     "With --store_patch_logits: their dtype.",
     flag_values=_FLAGS,
 )
-_SHARD_IMAGES = flags.DEFINE_integer(
-    "shard_images",
+_SHARD_SIZE = flags.DEFINE_integer(
+    "shard_size",
     512,
     "With --store_patch_logits: images a file; so many are in memory.",
     lower_bound=1,
@@ -211,7 +211,7 @@ def _kept(model, facts: dict, is_chief: bool):
         _STORE_PATCH_LOGITS.value,
         facts | {"geometry": geometry},
         _PATCH_LOGITS_DTYPE.value,
-        _SHARD_IMAGES.value,
+        _SHARD_SIZE.value,
         _OVERWRITE.value,
     ) as writer:
         yield writer.add

@@ -46,7 +46,8 @@ class Certifier:
             if size[0] > image_size[0] or size[1] > image_size[1]:
                 raise ValueError(
                     f"patch_size must fit into the image, {image_size[0]}x"
-                    f"{image_size[1]} pixels. Received: {size[0]}x{size[1]}"
+                    f"{image_size[1]} pixels. "
+                    f"Received: patch_size={size[0]}x{size[1]}"
                 )
         if head != "softmax":
             raise ValueError(

@@ -181,7 +181,7 @@ def _evaluate(folder, output):
     return [
         *(sys.executable, "-m", "train.evaluate", "--dataset=glyphs"),
         *(f"--model={folder / 'model.keras'}", "--split=validation[:640]"),
-        *("--batch_size=16", "--shard_images=16"),
+        *("--batch_size=16", "--shard_size=16"),
         f"--output={output}.json",
         f"--store_patch_logits={output}",
     ]
