@@ -174,7 +174,10 @@ def _open(name: str) -> tuple[keras.Model, dict]:
             f"{', '.join(close or PRESETS)}. Received: model={name!r}"
         )
     model = open_keras_file(path)
-    patch_logits_model(model)  # Raises if there is no classifier.
+    try:
+        patch_logits_model(model)
+    except ValueError as error:  # It knows the model's name, not the file's.
+        raise ValueError(f"{error}, file={name!r}") from error
     json_path = path.with_suffix(".json")
     return model, read_model_json(json_path) if json_path.is_file() else {}
 
