@@ -136,7 +136,7 @@ class RunnerTest(parameterized.TestCase):
             r"one of accuracy-vs-patch, .*\(close: logit-histogram\)",
         ),
         ("foreign option", "logit-histogram", {"top_k": 1}, "own options.*top"),
-        ("too small", "error-agreement", {"top_k": 0}, "from 1.*top_k=0"),
+        ("too small", "error-agreement", {"top_k": 0}, "at least 1.*top_k=0"),
         ("too large", "misclassified", {"num_shown": 101}, "to 100.*=101"),
         ("empty", "interactions", {"patch_sizes": ()}, "not be empty"),
     )

@@ -12,7 +12,9 @@ from absl.testing import absltest, parameterized
 from tests.forked_python import forked_python
 
 _PROGRAM = """
-import os, pathlib, sys, time
+import os, pathlib, signal, sys, time
+# Whoever started the tests, in the background maybe, may have had it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     print(*sys.argv[1:], os.getcwd(), os.environ.get("A_NAME"), flush=True)
     if sys.argv[1] == "waits":

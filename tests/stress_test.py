@@ -26,7 +26,7 @@ class DamagedFilesTest(parameterized.TestCase):
             samples = target.samples(folder)
             for seed in range(_FIRST, _FIRST + (3 if name in _SLOW else 12)):
                 data = mutated(samples, seed)
-                outcome = worker._outcome(target, folder, data)
+                outcome = worker.outcome_of(target, folder, data)
                 self.assertNotIn(
                     outcome["outcome"], fuzzing.HARM, (seed, outcome)
                 )
@@ -43,7 +43,7 @@ class DamagedFilesTest(parameterized.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             target.samples(folder)
-            outcome = worker._outcome(target, folder, opening * 100_000)
+            outcome = worker.outcome_of(target, folder, opening * 100_000)
             self.assertIn(outcome["outcome"], ("read", "refused"), outcome)
 
     @parameterized.parameters(
@@ -57,7 +57,7 @@ class DamagedFilesTest(parameterized.TestCase):
             whole = target.samples(folder)[0]
             damaged = whole.replace(file, b"x" * 10_000)
             self.assertNotEqual(damaged, whole)
-            outcome = worker._outcome(target, folder, damaged)
+            outcome = worker.outcome_of(target, folder, damaged)
             self.assertEqual(outcome, {"outcome": "refused"})
 
     @parameterized.parameters(*((name,) for name in _NAMES))
@@ -67,7 +67,7 @@ class DamagedFilesTest(parameterized.TestCase):
             folder = pathlib.Path(folder)
             # The first ones: libvips reads fewer kinds than Pillow.
             for data in target.samples(folder)[:2]:
-                outcome = worker._outcome(target, folder, data)
+                outcome = worker.outcome_of(target, folder, data)
                 self.assertEqual(outcome, {"outcome": "read"})
 
     def test_same_seed_same_damage(self):
@@ -126,7 +126,7 @@ class CountingTest(parameterized.TestCase):
     )
     def test_outcomes(self, error, outcome):
         target = targets.Target(list, mock.Mock(side_effect=error), 1)
-        found = worker._outcome(target, pathlib.Path(), b"")
+        found = worker.outcome_of(target, pathlib.Path(), b"")
         self.assertEqual(found["outcome"], outcome)
 
 

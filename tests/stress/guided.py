@@ -112,7 +112,7 @@ def main(name: str, seconds: int, seed: int, results: str) -> None:
     outcomes, harm = collections.Counter(), {}
 
     def read(data):
-        found = worker._outcome(target, folder, data)
+        found = worker.outcome_of(target, folder, data)
         outcomes[found["outcome"]] += 1
         if found["outcome"] in HARM:
             # Of one place in the code, one is enough.
@@ -133,8 +133,8 @@ def main(name: str, seconds: int, seed: int, results: str) -> None:
     def mutate(data, most, number):
         if number % 2:
             return atheris.Mutate(data, most)
-        damaged = mutations._damaged(data, samples, random.Random(number))
-        return damaged[:most]
+        other = mutations.damaged(data, samples, random.Random(number))
+        return other[:most]
 
     arguments = [
         *("guided", str(corpus), f"-seed={seed + 1}", f"-max_len={_LARGEST}"),

@@ -34,11 +34,12 @@ def mutated(samples: list[bytes], seed: int) -> bytes:
     rng = random.Random(seed)
     data = rng.choice(samples)
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        data = _damaged(data, samples, rng)
+        data = damaged(data, samples, rng)
     return data
 
 
-def _damaged(data, samples, rng) -> bytes:
+def damaged(data, samples, rng) -> bytes:
+    """The data with one more damage, of a kind that suits it."""
     inside = rng.random() < 0.6
     if inside and data.startswith(_ZIP):
         return _damaged_member(data, rng)
@@ -145,7 +146,7 @@ def _damaged_member(data, rng) -> bytes:
     elif action < 0.15 and names:
         members[rng.choice(names)] = members[chosen]
     elif chosen:
-        members[chosen] = _damaged(members[chosen], [members[chosen]], rng)
+        members[chosen] = damaged(members[chosen], [members[chosen]], rng)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, content in members.items():

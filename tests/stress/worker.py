@@ -39,13 +39,13 @@ def main(name: str, first: int, count: int, results: str) -> None:
             data = mutated(samples, seed)
             signal.alarm(SECONDS_AN_INPUT)
             start = time.monotonic()
-            outcome = _outcome(target, folder, data)
+            outcome = outcome_of(target, folder, data)
             signal.alarm(0)
             seconds = round(time.monotonic() - start, 3)
             _write(file, {"seed": seed, "seconds": seconds} | outcome)
 
 
-def _outcome(target, folder, data) -> dict:
+def outcome_of(target, folder, data) -> dict:
     """Whether a damaged file was read, refused as documented, or neither."""
     try:
         target.read(folder, data)
