@@ -37,7 +37,7 @@ def check_base(base: str | os.PathLike[str], formats: Sequence[str]) -> None:
 
 
 def add_version(
-    export: str | os.PathLike[str], base: str | os.PathLike
+    export: str | os.PathLike[str], base: str | os.PathLike[str]
 ) -> pathlib.Path:
     """Copies the SavedModel of an export to the next version number.
 

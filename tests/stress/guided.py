@@ -1,6 +1,6 @@
 """Which inputs reach new lines of our readers, and what comes of them?
 
-python -m tests.stress.guided TARGET SECONDS RESULTS
+python -m tests.stress.guided TARGET SECONDS SEED RESULTS
 
 atheris (libFuzzer) keeps what reaches a line of `bagnet_tf`, `export` or
 `train` in a way that nothing did before, and damages it further: by its own
