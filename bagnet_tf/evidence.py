@@ -63,7 +63,8 @@ def patch_logits_model(model: keras.Model) -> keras.Model:
     if missing:
         raise ValueError(
             "model must be a BagNet with a classifier (include_top=True). "
-            f"Received: model={model.name!r} without {sorted(missing)}"
+            f"Received: model={model.name!r} without "
+            f"{', '.join(sorted(missing))}"
         )
     pooling, classifier = layers[POOLING_LAYER], layers[CLASSIFIER_LAYER]
     # The logits come from the pooled features, not from the mean of the

@@ -167,10 +167,11 @@ class Explanation:
         """
         _check_index("image", image, len(self.logits))
         explained = self.class_ids[image].tolist()
+        listed = ", ".join(map(str, explained))
         for name, class_id in (("class_a", class_a), ("class_b", class_b)):
             if class_id not in explained:
                 raise ValueError(
-                    f"{name} must be an explained class, one of {explained}. "
+                    f"{name} must be an explained class, one of {listed}. "
                     f"Received: {name}={class_id!r}"
                 )
         evidence = self.class_evidence[image].astype(np.float64)

@@ -1,7 +1,8 @@
-"""How are files written, whole or not at all, and how large are they?"""
+"""How are files written, whole or not at all, and told from one another?"""
 
 import contextlib
 import csv
+import hashlib
 import io
 import json
 import pathlib
@@ -57,6 +58,12 @@ def num_bytes(path: pathlib.Path) -> int:
     """Size of a file, or of all files in a folder, bytes."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def sha256_of(path: pathlib.Path) -> str:
+    """Hash of a file's content, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(path: pathlib.Path, content: Mapping) -> None:

@@ -78,7 +78,8 @@ def inference_model(
     if missing:
         raise ValueError(
             "model must be a BagNet as it is trained, not folded already. "
-            f"Received: model={model.name!r} without {sorted(missing)}"
+            f"Received: model={model.name!r} without "
+            f"{', '.join(sorted(missing))}"
         )
     folded = _folded(network)
     in_float32 = _layers_in_float32(network, folded)

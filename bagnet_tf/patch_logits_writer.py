@@ -11,12 +11,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bagnet_tf.files import write_json
+from bagnet_tf.files import sha256_of, write_json
 from bagnet_tf.stored_patch_logits import (
     FORMAT,
     MANIFEST_FILE,
     StoredBatch,
-    sha256_of,
 )
 
 DTYPES = ("float32", "float16")
@@ -59,7 +58,7 @@ class PatchLogitsWriter:
                 f"least 1. Received: dtype={dtype!r}, shard_size={shard_size}"
             )
         self._folder = pathlib.Path(folder).absolute()
-        _check_place(self._folder, overwrite)
+        check_place(self._folder, overwrite)
         self._facts = dict(facts)
         self._dtype = dtype
         self._shard_size = shard_size
@@ -154,7 +153,16 @@ class PatchLogitsWriter:
         shutil.rmtree(replaced, ignore_errors=True)
 
 
-def _check_place(folder: pathlib.Path, overwrite: bool) -> None:
+def check_place(folder: pathlib.Path, overwrite: bool) -> None:
+    """Refuses a folder in whose place no patch logits can be written.
+
+    Args:
+        folder: Where they shall be.
+        overwrite: Whether stored patch logits may be replaced.
+
+    Raises:
+        ValueError: If its parent is missing, or it may not be replaced.
+    """
     if not folder.parent.is_dir():
         rule = "folder must be in an existing folder"
     elif not os.path.lexists(folder):

@@ -105,7 +105,7 @@ def _blocks_to_split(inference: keras.Model, stride: int) -> list[_Block]:
         possible[model_stride // product] = blocks[first:]
     if stride not in possible:
         raise ValueError(
-            f"stride must be one of {sorted(possible)}. "
+            f"stride must be one of {', '.join(map(str, sorted(possible)))}. "
             f"Received: stride={stride!r}"
         )
     return possible[stride]

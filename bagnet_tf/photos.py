@@ -119,7 +119,7 @@ def _read(
     try:
         with Image.open(file) as opened:
             return _as_rgb(opened)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, IsADirectoryError) as error:
         raise ValueError(
             f"image must be an existing file. Received: image={name!r}"
         ) from error

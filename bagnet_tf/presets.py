@@ -47,7 +47,8 @@ class Preset:
         notes: What else a user should know; may be empty.
         classes: Width of the classifier.
         width: What the architecture's numbers of channels are multiplied by.
-        class_names: English names of the classes; empty for ImageNet's.
+        own_labels: English names of the classes; empty for ImageNet's, which
+            `labels` has too.
         input_size: (height, width) of the input in evaluation, pixels.
         mean: Of the training images by channel, RGB in 0..255.
         std: Standard deviation, likewise.
@@ -64,7 +65,7 @@ class Preset:
     notes: str = ""
     classes: int = 1000
     width: float = 1.0
-    class_names: tuple[str, ...] = ()
+    own_labels: tuple[str, ...] = ()
     input_size: tuple[int, int] = (224, 224)
     mean: tuple[float, float, float] = RGB_MEAN
     std: tuple[float, float, float] = RGB_STD
@@ -77,8 +78,8 @@ class Preset:
     @property
     def labels(self) -> tuple[str, ...]:
         """English names of the classes, by class id."""
-        if self.class_names:
-            return self.class_names
+        if self.own_labels:
+            return self.own_labels
         # Imported here: the package brings the datasets along.
         from bagnet_tf.datasets.labels import imagenet_labels
 
@@ -225,7 +226,7 @@ def preset_info(name: str) -> Preset:
     if name not in PRESETS:
         close = difflib.get_close_matches(str(name), PRESETS) or list(PRESETS)
         raise ValueError(
-            f"name must be that of a preset; close ones are {close}. "
+            f"name must be a preset, one of {', '.join(close)}. "
             f"Received: name={name!r}"
         )
     return PRESETS[name]
@@ -246,7 +247,7 @@ def _shipped(name: str) -> Preset:
             metrics=types.MappingProxyType(record["metrics"]),
             classes=len(record["labels"]),
             width=record["width"],
-            class_names=tuple(record["labels"]),
+            own_labels=tuple(record["labels"]),
             input_size=tuple(record["input_size"]),
             **_SHIPPED[name],
         )

@@ -50,8 +50,8 @@ def load_weights(
         path = pathlib.Path(weights)
         if not path.is_file():
             raise ValueError(
-                f"weights must be None, one of {NAMES} or an existing file: "
-                f"{KINDS}. Received: weights={weights!r}"
+                f"weights must be None, {', '.join(NAMES)} or an existing "
+                f"file: {KINDS}. Received: weights={weights!r}"
             )
     entries, layout = read_weights(path)
     problems = differences(model, entries, layout)

@@ -5,7 +5,6 @@ A folder of .npz shards, each with the arrays `ids`, `labels`, `logits` and
 is pickled. `bagnet_tf.patch_logits_writer` writes it.
 """
 
-import hashlib
 import json
 import os
 import pathlib
@@ -14,6 +13,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from bagnet_tf.files import sha256_of
 from bagnet_tf.geometry import PatchGeometry
 
 MANIFEST_FILE = "manifest.json"
@@ -173,9 +173,3 @@ def _checked_manifest(path: pathlib.Path) -> dict[str, typing.Any]:
     if sum(counts) != manifest["num_images"]:
         raise ValueError("the files have not as many images as there are")
     return manifest
-
-
-def sha256_of(path: pathlib.Path) -> str:
-    """The hash of a file, as a manifest has it."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,7 +12,7 @@ import pathlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 
-from absl import logging
+import tqdm
 
 from bagnet_tf.files import num_bytes
 from bagnet_tf.geometry import geometry_of
@@ -120,18 +120,23 @@ def export_model(
         geometry_of(request.model).grid_shape(*artefact.image_size)
         request.at_size(artefact.image_size)  # And than one stuck on them.
     with _temporary_sibling(pathlib.Path(output)) as folder:
-        for artefact in wanted:
-            logging.info("Writing %s.", artefact.path)
-            with file_errors_named(artefact.path):
-                artefact.format.write(
-                    request.at_size(artefact.image_size), folder / artefact.path
-                )
-        logging.info("Verifying.")
+        _write(request, wanted, folder)
         result = verify_export(request, folder, wanted, images)
         if result.passed:
             _complete(request, folder, formats, wanted, images, result)
             _put_in_place(folder, pathlib.Path(output))
     return result
+
+
+def _write(request, wanted, folder) -> None:
+    """Writes each file, or folder."""
+    progress = tqdm.tqdm(wanted, unit="file", disable=None)
+    for artefact in progress:
+        progress.set_description(f"writing {artefact.path}")
+        with file_errors_named(artefact.path):
+            artefact.format.write(
+                request.at_size(artefact.image_size), folder / artefact.path
+            )
 
 
 def verify_export(
@@ -160,7 +165,7 @@ def verify_export(
                 a.path: functools.partial(a.format.open, folder / a.path)
                 for a in group
             },
-            images(size),
+            _progress(images(size)),
             request.info.head,
             {a.path: a.format.tolerance(request) for a in group},
             {a.path: request.robust for a in group if a.format.robust},
@@ -170,6 +175,13 @@ def verify_export(
         [found[a.path] for a in wanted],
         {a.path: num_bytes(folder / a.path) for a in wanted},
     )
+
+
+def _progress(batches):
+    with tqdm.tqdm(desc="comparing", unit="image", disable=None) as progress:
+        for batch in batches:
+            yield batch
+            progress.update(len(batch))
 
 
 def _complete(request, folder, formats, wanted, images, result) -> None:

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from bagnet_tf.commands.flag_mistakes import named_by
 from bagnet_tf.datasets import image_source
 from bagnet_tf.preprocessing import decode_image, evaluation_image
 
@@ -50,8 +51,9 @@ def real_images(
         raise ValueError(
             f"{name} must be at least 1. Received: {name}={num_images}"
         )
-    source = image_source(dataset, data_dir, channels=channels)
-    available = source.num_examples(split)
+    with named_by(f"{purpose}_dataset"):
+        source = image_source(dataset, data_dir, channels=channels)
+        available = source.num_examples(split)
     if available < num_images:
         raise ValueError(
             f"{name} must be at most {available}, the size of {dataset!r}, "

@@ -27,8 +27,8 @@ from . import image_flags
 _FLAGS = flags.FlagValues()
 _MODEL = shared_flags.model(_FLAGS)
 _OUTPUT = shared_flags.output_folder(_FLAGS)
-_NAME = flags.DEFINE_string(
-    "name",
+_MODEL_NAME = flags.DEFINE_string(
+    "model_name",
     None,
     "What clients and servers call the model; by default the preset's name, or "
     "the file's, or its folder's where it is model.keras.",
@@ -124,7 +124,7 @@ def _export() -> dict:
         precision=_PRECISION.value,
         input_type=_INPUT_TYPE.value,
         robust_patch_size=patch_size,
-        name=_NAME.value or model_title(_MODEL.value),
+        model_name=_MODEL_NAME.value or model_title(_MODEL.value),
     )
     try:
         result = export_model(

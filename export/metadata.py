@@ -46,7 +46,7 @@ def describe(
     model, info = request.model, request.info
     return {
         "format_version": FORMAT_VERSION,
-        "model": request.name or model.name,
+        "model": request.model_name or model.name,
         "input": _input(model, info),
         "geometry": {
             **dataclasses.asdict(geometry_of(model)),

@@ -1,9 +1,10 @@
 """How is the metadata of an export written, with the hashes of its files?"""
 
-import hashlib
 import json
 import pathlib
 from collections.abc import Mapping
+
+from bagnet_tf.files import num_bytes, sha256_of
 
 from .client.metadata import METADATA_FILE
 
@@ -23,10 +24,8 @@ def write_metadata(metadata: Mapping, folder: pathlib.Path) -> None:
 def _files(folder):
     files = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        with path.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
         files[path.relative_to(folder).as_posix()] = {
-            "bytes": path.stat().st_size,
-            "sha256": digest,
+            "bytes": num_bytes(path),
+            "sha256": sha256_of(path),
         }
     return files

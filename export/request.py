@@ -36,7 +36,8 @@ class Request:
         robust_patch_size: (height, width) of the largest patch that robust
             logits withstand, pixels of the model's input; None if files shall
             have no such signature.
-        name: What clients and servers call the model; None for Keras's name.
+        model_name: What clients and servers call the model; None for
+            Keras's name.
     """
 
     model: keras.Model
@@ -45,7 +46,7 @@ class Request:
     precision: str = "float32"
     input_type: str = "float32"
     robust_patch_size: tuple[int, int] | None = None
-    name: str | None = None
+    model_name: str | None = None
 
     def __post_init__(self):
         """Checks the choices."""

@@ -152,8 +152,10 @@ class EvaluateCommandTest(parameterized.TestCase):
         self.assertEqual(stored.geometry, geometry_of(model))
         self.assertEqual(stored.grid_shape, maps.shape[1:3])
         self.assertEqual(stored.manifest["split"], "validation[:20]")
-        with self.assertRaisesRegex(ValueError, "folder exists; --overwrite"):
+        rule = "^store_patch_logits: folder exists; --overwrite"
+        with self.assertRaisesRegex(ValueError, rule):
             self._evaluate(
+                model="none.keras",  # Not even looked for.
                 store_patch_logits=self.folder / "stored",
                 overwrite=False,
                 output=self.folder / "other.json",

@@ -165,6 +165,12 @@ class MistakeTest(ExplainCommandTestCase):
             image=f"{self.photo},{self.here}/no.png",
         )
 
+    def test_a_folder_is_no_image(self):
+        folder = self.here / "folder.png"
+        folder.mkdir()
+        rule = "image must be an existing file.*folder.png"
+        self._assert_refused(rule, image=folder)
+
     def test_a_corrupt_image_stops_all(self):
         broken = self.here / "broken.png"
         broken.write_bytes(self.photo.read_bytes()[:500])

@@ -89,7 +89,7 @@ class CommandTest(TemporaryFolderTest):
     def test_a_version_for_tf_serving(self):
         base = self.folder / "models"
         status, answer = self._answer(
-            formats="saved_model", saved_model_base=base, name="my model"
+            formats="saved_model", saved_model_base=base, model_name="my model"
         )
         self.assertEqual(status, 0)
         self.assertEqual(self._metadata()["model"], "my model")
@@ -157,6 +157,7 @@ class CommandTest(TemporaryFolderTest):
         ({"formats": "torch"}, "saved_model, litert"),
         ({"image_size": 4}, "image_size must"),
         ({"num_verification_images": 4}, "must be at most 3"),
+        ({"verification_split": "no"}, "^verification_dataset: split must be"),
         (
             {"further_image_sizes": "64,big"},
             "must be sides in pixels",

@@ -7,8 +7,10 @@ import pathlib
 import pickle
 import struct
 import tempfile
+import unittest
 import zipfile
 import zlib
+from importlib.util import find_spec
 from unittest import mock
 
 import h5py
@@ -19,6 +21,7 @@ from absl.testing import absltest, parameterized
 import bagnet_tf
 from bagnet_tf import keras_files, weight_files
 from bagnet_tf.datasets import folder_masks, image_source
+from bagnet_tf.files import sha256_of
 from bagnet_tf.keras_files import open_keras_file
 from bagnet_tf.photos import load_photo
 from tests.dataset_helpers import encoded_png, write_images
@@ -197,9 +200,7 @@ class HostileFilesTest(parameterized.TestCase):
             archive.writestr("ids.npy", stream.getvalue())
         manifest = self.inner / "stored" / "manifest.json"
         content = json.loads(manifest.read_text())
-        content["files"][0]["sha256"] = bagnet_tf.stored_patch_logits.sha256_of(
-            shard
-        )
+        content["files"][0]["sha256"] = sha256_of(shard)
         manifest.write_text(json.dumps(content))
         stored = bagnet_tf.StoredPatchLogits(self.inner / "stored")
         self._refused(lambda: list(stored.batches()), "Object arrays")
@@ -217,6 +218,7 @@ class HostileFilesTest(parameterized.TestCase):
             "is no file of the folder",
         )
 
+    @unittest.skipUnless(find_spec("torch"), "This test needs torch.")
     def test_pickled_pytorch(self):
         path = self.inner / "weights.pth"
         path.write_bytes(pickle.dumps({"fc.weight": _Touches(self.mark)}))

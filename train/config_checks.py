@@ -39,8 +39,8 @@ def check_config(
         raise ValueError(
             "config.head must be 'sigmoid' for a single class: a softmax of "
             "one is always 1. "
-            f"Received: config.head={config.head!r} with classes "
-            f"{list(source.labels)}"
+            f"Received: config.head={config.head!r} with the class "
+            f"{', '.join(source.labels)}"
         )
     parts = replicas * config.accumulation_steps
     if parts < 1 or config.batch_size % parts:

@@ -29,6 +29,7 @@ from absl import flags
 
 from bagnet_tf.commands import shared_flags
 from bagnet_tf.commands.entry import run_command
+from bagnet_tf.commands.flag_mistakes import named_by
 from bagnet_tf.commands.json_answer import for_people, print_json
 from bagnet_tf.commands.output_file import checked_output
 from bagnet_tf.version import library_versions
@@ -116,6 +117,7 @@ def main() -> int:
     output = None
     if is_chief(strategy):
         output = checked_output(_OUTPUT.value, _OVERWRITE.value)
+        _check_stored()
     try:
         with for_people(_JSON.value), lost_workers_named():
             content = _evaluate(strategy, is_chief(strategy))
@@ -192,6 +194,18 @@ def _evaluate(strategy, is_chief: bool) -> dict:
     with _kept(model, content, is_chief) as keep:
         scores = evaluate(_SPLIT.value, fitted_of(info, class_ids), keep)
     return content | {"skipped": source.skipped} | scores
+
+
+def _check_stored() -> None:
+    """Refuses where patch logits cannot go, before the model is loaded."""
+    from bagnet_tf.patch_logits_writer import check_place
+
+    if _STORE_PATCH_LOGITS.value is not None:
+        with named_by("store_patch_logits"):
+            check_place(
+                pathlib.Path(_STORE_PATCH_LOGITS.value).absolute(),
+                _OVERWRITE.value,
+            )
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """What does a preset consist of? Rounded weights, and what is known of them."""
 
-import hashlib
 import json
 import os
 import pathlib
@@ -14,6 +13,7 @@ import tensorflow as tf
 from bagnet_tf.architecture import ARCHITECTURES
 from bagnet_tf.datasets import ImageSource, image_source
 from bagnet_tf.datasets.batches import evaluation_batches
+from bagnet_tf.files import num_bytes, sha256_of
 from bagnet_tf.loading import load_model
 from bagnet_tf.models import BagNet
 
@@ -87,7 +87,6 @@ class FinishedRun:
                 "metrics.json must be of the model, whose top-1 is "
                 f"{before['top1']['value']:.4f}. Received: {stated:.4f}"
             )
-        content = weights.read_bytes()
         return {
             "architecture": config["architecture"],
             "width": config["width"],
@@ -95,8 +94,8 @@ class FinishedRun:
             "labels": list(self._info.labels),
             "input_size": list(self._info.image_size),
             "file": weights.name,
-            "bytes": len(content),
-            "sha256": hashlib.sha256(content).hexdigest(),
+            "bytes": num_bytes(weights),
+            "sha256": sha256_of(weights),
             "metrics": self._summary(after),
             "rounding": {
                 "top1_before": before["top1"]["value"],

@@ -8,7 +8,6 @@ folder already, of the same model and command, is not run again.
 
 import base64
 import csv
-import hashlib
 import json
 import pathlib
 import shlex
@@ -22,6 +21,7 @@ from bagnet_tf.analysis.experiments import (
 from bagnet_tf.analysis.report_page import Section, render_page
 from bagnet_tf.analysis.request import AnalysisRequest
 from bagnet_tf.analysis.result import Result
+from bagnet_tf.files import sha256_of
 
 _NAME = "report"
 _LABELS_SHOWN = 10
@@ -165,12 +165,8 @@ def _done(name, request) -> Mapping | None:
     files = content.get("sha256", {})
     for path, known in files.items():
         file = pathlib.Path(path.rpartition("@")[2])
-        same &= file.is_file() and _hash(file) == known
+        same &= file.is_file() and sha256_of(file) == known
     return content if same else None
-
-
-def _hash(file: pathlib.Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _section(name, content, output) -> Section:

@@ -1,6 +1,5 @@
 """How is an experiment run? Checked first, resumed, written whole."""
 
-import hashlib
 import importlib
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from bagnet_tf.analysis.partial import PartialResults
 from bagnet_tf.analysis.request import AnalysisRequest
 from bagnet_tf.analysis.result import Result, result_files, write_result
 from bagnet_tf.datasets import ImageSource
-from bagnet_tf.files import check_results
+from bagnet_tf.files import check_results, sha256_of
 from bagnet_tf.version import library_versions
 
 
@@ -177,7 +176,5 @@ def _hashes(names) -> dict[str, str]:
     """Of the classifiers that are files: a new file is another model."""
     paths = {name: pathlib.Path(name.rpartition("@")[2]) for name in names}
     return {
-        name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for name, path in paths.items()
-        if path.is_file()
+        name: sha256_of(path) for name, path in paths.items() if path.is_file()
     }

@@ -27,19 +27,21 @@ def square_sums(maps: np.ndarray, side: int) -> np.ndarray:
     return squares.sum(axis=(2, 4))
 
 
-def square_grid(image_shape: tuple[int, int], side: int) -> tuple[int, int]:
+def square_grid(
+    image_shape: tuple[int, int], patch_size: int
+) -> tuple[int, int]:
     """Rows and columns of squares in an image.
 
     Raises:
         ValueError: If not one square fits.
     """
     height, width = image_shape
-    if not 1 <= side <= min(height, width):
+    if not 1 <= patch_size <= min(height, width):
         raise ValueError(
-            f"side must be in [1, {min(height, width)}], pixels of the image. "
-            f"Received: side={side}"
+            f"patch_size must be in [1, {min(height, width)}], pixels of the "
+            f"image. Received: patch_size={patch_size}"
         )
-    return height // side, width // side
+    return height // patch_size, width // patch_size
 
 
 def ranks(sums: np.ndarray) -> np.ndarray:

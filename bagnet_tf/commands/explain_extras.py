@@ -7,6 +7,7 @@ import numpy as np
 
 from bagnet_tf.certification.statements import Certifier
 from bagnet_tf.commands.certify_text import parsed_size
+from bagnet_tf.commands.flag_mistakes import named_by
 from bagnet_tf.geometry import geometry_of
 from bagnet_tf.heads import is_centred
 from bagnet_tf.heatmap import HeatmapNetwork
@@ -54,4 +55,5 @@ def certificates_of(
     if not sizes:
         return lambda image: ()
     parsed = [parsed_size(text, "certify_patch_size") for text in sizes]
-    return Certifier(model, info.labels, parsed, info.image_size, info.head)
+    with named_by("certify_patch_size"):
+        return Certifier(model, info.labels, parsed, info.image_size, info.head)

@@ -3,8 +3,10 @@
 absl's own words differ from those of our errors, and with the kind of flag.
 """
 
+import contextlib
 import difflib
 import re
+from collections.abc import Iterator
 
 from absl import flags
 
@@ -25,6 +27,15 @@ def must_be_given(names: list[str]) -> str:
     """What to say of required flags without a value."""
     listed = ", ".join(f"--{name}" for name in names)
     return f"{listed} must be given; --help says how. Received: none"
+
+
+@contextlib.contextmanager
+def named_by(flag: str) -> Iterator[None]:
+    """Names the flag where a library's error knows it by another name."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{flag}: {error}") from error
 
 
 def described(error: Exception, flag_values: flags.FlagValues) -> str:

@@ -136,7 +136,9 @@ class _ClassFolders:
                     f"{split} has {name!r} too"
                 )
         if len(known) < 2:
-            raise self._error(f"have at least two classes, not {sorted(known)}")
+            raise self._error(
+                f"have at least two classes; it has {', '.join(sorted(known))}"
+            )
 
     def _error(self, rule):
         return ValueError(

@@ -214,7 +214,7 @@ class _Manifest:
         if len(known) < least:
             number = "one class" if least == 1 else "two classes"
             raise self._error(
-                f"have at least {number}", f"it has {sorted(known)}"
+                f"have at least {number}", f"it has {', '.join(sorted(known))}"
             )
 
     def _error(self, rule, found):

@@ -1,7 +1,6 @@
 """What does an export's metadata.json say, and are its files the named ones?"""
 
 import dataclasses
-import hashlib
 import json
 import os
 import pathlib
@@ -9,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bagnet_tf.decisions import thresholds_of
+from bagnet_tf.files import sha256_of
 from bagnet_tf.geometry import PatchGeometry
 from bagnet_tf.heads import check_head
 
@@ -204,8 +204,7 @@ def check_file(metadata: Metadata, relative_path: str) -> pathlib.Path:
             f"says: it is not whole, or another one. "
             f"Received: file={str(path)!r} of {size} bytes"
         )
-    with path.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    digest = sha256_of(path)
     if digest != record.sha256:
         raise ValueError(
             f"The file must have the sha256 that {METADATA_FILE} says, "
