@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from bagnet_tf.commands.flag_mistakes import named_by
 from bagnet_tf.datasets import image_source
-from bagnet_tf.preprocessing import decode_image, evaluation_image
+from bagnet_tf.preprocessing import evaluation_image
+from bagnet_tf.tensorflow_files import dataset_errors_named
 
 from .request import Images
 
@@ -59,26 +60,28 @@ def real_images(
             f"{name} must be at most {available}, the size of {dataset!r}, "
             f"split {split!r}. Received: {name}={num_images}"
         )
-    examples = source.dataset(split).take(num_images)
-    return functools.partial(_batches, examples, f"{purpose}_dataset")
+    examples = source.undecoded(split).take(num_images)
+    prepare = functools.partial(
+        _prepare, tf.function(source.decode), f"{purpose}_dataset"
+    )
+    return functools.partial(_batches, source.name, examples, prepare)
 
 
-def _batches(examples, flag, image_size):
+def _batches(dataset, examples, prepare, image_size):
     batch = []
-    for example in examples:
-        batch.append(_prepare(example, flag, image_size))
-        if len(batch) == _BATCH_SIZE:
-            yield np.stack(batch)
-            batch = []
+    with dataset_errors_named(dataset, decodes=True):
+        for example in examples:
+            batch.append(prepare(example, image_size))
+            if len(batch) == _BATCH_SIZE:
+                yield np.stack(batch)
+                batch = []
     if batch:
         yield np.stack(batch)
 
 
-def _prepare(example, flag, image_size):
-    image = example["image"]
+def _prepare(decode, flag, example, image_size):
     try:
-        if image.dtype == tf.string:
-            image = decode_image(image)
+        image = decode(example["image"])
     except tf.errors.InvalidArgumentError as error:
         name = example["id"].numpy().decode()
         raise ValueError(

@@ -10,15 +10,13 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
+from .client.signature_names import PATCH_LOGITS
 from .conversion import converted
 from .inference_graph import InferenceGraph
 from .litert_contents import check_contents, with_float_classifier
 from .quantization import quantized_network
 from .request import Request
-from .signatures import (
-    PATCH_LOGITS,
-    litert_signatures,
-)
+from .signatures import litert_signatures
 
 
 def write_litert(request: Request, path: pathlib.Path) -> None:

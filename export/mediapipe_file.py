@@ -14,9 +14,9 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from .classifier_metadata import LABELS_FILE, with_classifier_metadata
+from .client.signature_names import SERVING_DEFAULT
 from .conversion import converted
 from .request import Request
-from .signatures import SERVING_DEFAULT
 
 RGB_CHANNELS = (3,)
 

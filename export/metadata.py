@@ -10,9 +10,9 @@ from bagnet_tf.preprocessing import RESIZE_RULE
 from bagnet_tf.version import library_versions
 
 from .client.metadata import FORMAT_VERSION
+from .client.signature_names import ROBUST_LOGITS
 from .formats import Artefact
 from .request import Request
-from .signatures import ROBUST_LOGITS
 from .verification import Verification
 from .versions import SAVED_MODEL
 

@@ -11,8 +11,8 @@ import warnings
 import keras
 import numpy as np
 
+from .client.signature_names import PATCH_LOGITS, SERVING_DEFAULT
 from .request import Request
-from .signatures import PATCH_LOGITS, SERVING_DEFAULT
 
 _PACKAGES = ("onnx", "onnxruntime", "tf2onnx")
 

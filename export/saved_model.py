@@ -8,15 +8,16 @@ import tensorflow as tf
 
 from bagnet_tf.inference import inference_model
 
-from .inference_graph import InferenceGraph
-from .request import Request
-from .signatures import (
+from .client.signature_names import (
+    CLASS_EVIDENCE,
     IMAGE_BYTES,
     PATCH_LOGITS,
     ROBUST_LOGITS,
-    ReusableModel,
-    saved_model_signatures,
+    SERVING_DEFAULT,
 )
+from .inference_graph import InferenceGraph
+from .request import Request
+from .signatures import ReusableModel, saved_model_signatures
 
 
 def write_saved_model(request: Request, path: pathlib.Path) -> None:
@@ -72,9 +73,9 @@ class SavedModelRunner:
         signatures = self._loaded.signatures
         image = tf.constant(images, tf.float32)
         inputs = {
-            "serving_default": {"image": image},
-            "patch_logits": {"image": image},
-            "class_evidence": {
+            SERVING_DEFAULT: {"image": image},
+            PATCH_LOGITS: {"image": image},
+            CLASS_EVIDENCE: {
                 "image": image,
                 "class_ids": tf.constant(class_ids, tf.int32),
             },

@@ -10,17 +10,16 @@ import tensorflow as tf
 
 from bagnet_tf.evidence import patch_logits_model
 
+from .client.signature_names import (
+    CLASS_EVIDENCE,
+    IMAGE_BYTES,
+    PATCH_LOGITS,
+    ROBUST_LOGITS,
+    SERVING_DEFAULT,
+)
 from .encoded_images import images_decoder
 from .inference_graph import InferenceGraph, trace
 from .robust_masking import RobustMasking
-
-# Not "serve": with a signature of that name the LiteRT converter drops the
-# others.
-SERVING_DEFAULT = "serving_default"
-PATCH_LOGITS = "patch_logits"
-IMAGE_BYTES = "image_bytes"
-CLASS_EVIDENCE = "class_evidence"
-ROBUST_LOGITS = "robust_logits"
 
 # Channels of the models that encoded photos can be decoded for: grey, RGB.
 PHOTO_CHANNELS = (1, 3)

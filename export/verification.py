@@ -13,6 +13,7 @@ import numpy as np
 from bagnet_tf.evidence import patch_logits_model
 from bagnet_tf.heads import probabilities_of
 
+from .client.signature_names import ROBUST_LOGITS
 from .fidelity import (
     contrast_maps,
     decisions,
@@ -22,7 +23,6 @@ from .fidelity import (
 )
 from .robust_agreement import RobustAgreement, RobustComparison
 from .robust_masking import RobustMasking
-from .signatures import ROBUST_LOGITS
 from .tolerance import EXACT, Tolerance
 
 _CLASSES_ASKED = 3

@@ -1,17 +1,16 @@
 """The command `analyze`: its flags, what it prints, what it leaves."""
 
-import contextlib
-import io
 import json
 import pathlib
 import subprocess
 import tempfile
 from unittest import mock
 
-from absl.testing import absltest, flagsaver, parameterized
+from absl.testing import absltest, parameterized
 
 from bagnet_tf.commands import analyze as command
 from bagnet_tf.datasets import image_source
+from tests.commands_here import run_here
 from tests.forked_python import forked_python
 from tests.small_models import tiny_model
 
@@ -33,26 +32,20 @@ class AnalyzeCommandTest(parameterized.TestCase):
 
     def setUp(self):
         super().setUp()
-        saved = flagsaver.save_flag_values(command._FLAGS)
-        self.addCleanup(flagsaver.restore_flag_values, saved, command._FLAGS)
         folder = self.enterContext(tempfile.TemporaryDirectory())
         self.output = pathlib.Path(folder) / "out"
 
     def _run(self, experiment, *more, model="model.keras"):
-        command._FLAGS.unparse_flags()
-        for flag in command._FLAGS:
-            command._FLAGS[flag].unparse()
-        arguments = [
-            f"--model={self.folder / model}",
-            "--dataset=glyphs",
-            f"--output={self.output}",
-            "--num_images=3",
+        ran = run_here(
+            command,
+            experiment,
             *more,
-        ]
-        command._FLAGS(["analyze", *arguments])
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
-            command.main(experiment)
-        return printed.getvalue()
+            model=self.folder / model,
+            dataset="glyphs",
+            output=self.output,
+            num_images=3,
+        )
+        return ran.printed
 
     def test_prints_numbers_and_files(self):
         printed = self._run("interactions", "--patch_sizes=8,16")

@@ -1,5 +1,3 @@
-import contextlib
-import io
 import json
 import pathlib
 import tempfile
@@ -19,8 +17,9 @@ from bagnet_tf.commands.certify_text import (
 from bagnet_tf.intervals import wilson_interval
 from bagnet_tf.model_info import ModelInfo
 from bagnet_tf.paired_comparison import mcnemar
-from tests.evaluate_helpers import run_evaluate
+from tests.commands_here import run_here
 from tests.small_models import TINY, compute
+from train import evaluate
 
 _CLASSES = ("blue", "green", "red")
 _SIZE = (24, 30)
@@ -28,17 +27,7 @@ _SIZE = (24, 30)
 
 def _run(**changes):
     """Runs the command in this process; gives what it prints to stdout."""
-    command._FLAGS.unparse_flags()
-    for flag in command._FLAGS:
-        command._FLAGS[flag].unparse()
-    flags = [f"--{key}={value}" for key, value in changes.items()]
-    command._FLAGS(["certify", *flags])
-    with (
-        contextlib.redirect_stdout(io.StringIO()) as printed,
-        contextlib.redirect_stderr(io.StringIO()),
-    ):
-        command.main()
-    return printed.getvalue()
+    return run_here(command, **changes).printed
 
 
 def _write_photos(folder, seed):
@@ -109,7 +98,8 @@ class CertifyCommandTest(parameterized.TestCase):
     def _stored(self, name, split="validation"):
         folder = self.folder / name
         if not folder.exists():
-            run_evaluate(
+            run_here(
+                evaluate,
                 model=self.model_file,
                 dataset=self.dataset,
                 split=split,

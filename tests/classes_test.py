@@ -15,9 +15,10 @@ from bagnet_tf.datasets.classes import (
     matching_classes,
 )
 from bagnet_tf.model_info import ModelInfo, numbered_labels
-from tests.evaluate_helpers import run_evaluate
+from tests.commands_here import run_here
 from tests.small_models import compute, random_images, tiny_model
 from tests.training_helpers import ArraySource
+from train import evaluate
 from train.evaluation import Evaluator
 
 _INFO = ModelInfo((16, 16), ("crane", "ant", "bee", "crane", "cat"))
@@ -165,7 +166,8 @@ class RestrictedDecisionTest(absltest.TestCase):
         folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         model, glyphs = tiny_model(classes=10), image_source("glyphs")
         model.save(folder / "model.keras")
-        printed, table = run_evaluate(
+        _, printed, table = run_here(
+            evaluate,
             model=folder / "model.keras",
             dataset="glyphs",
             split="validation[:4]",

@@ -1,7 +1,5 @@
 """The convert command: what it writes, and that mistakes write nothing."""
 
-import contextlib
-import io
 import json
 import pathlib
 import subprocess
@@ -10,10 +8,11 @@ from unittest import mock
 
 import keras
 import numpy as np
-from absl.testing import absltest, flagsaver, parameterized
+from absl.testing import absltest, parameterized
 
 import bagnet_tf
 from bagnet_tf.commands import convert as command
+from tests.commands_here import run_here
 from tests.forked_python import forked_python
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -32,8 +31,6 @@ class ConvertTest(parameterized.TestCase):
 
     def setUp(self):
         super().setUp()
-        saved = flagsaver.save_flag_values(command._FLAGS)
-        self.addCleanup(flagsaver.restore_flag_values, saved, command._FLAGS)
         folder = self.enterContext(tempfile.TemporaryDirectory())
         self.folder = pathlib.Path(folder)
         self.output = self.folder / "bagnet9.weights.h5"
@@ -46,18 +43,13 @@ class ConvertTest(parameterized.TestCase):
             **_SMALL,
             **changes,
         }
-        arguments = [f"--{name}={value}" for name, value in values.items()]
-        command._FLAGS.unparse_flags()
-        command._FLAGS(["convert", *arguments, *more])
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
-            command.main()
-        return printed.getvalue()
+        return run_here(command, *more, **values)
 
     def _files(self):
         return [path.name for path in self.folder.rglob("*") if path.is_file()]
 
     def test_keras_reads_what_is_written(self):
-        printed = self._run()
+        printed = self._run().printed
         self.assertIn(str(self.output), printed)
         self.assertEqual(self._files(), [self.output.name])
         keras.utils.set_random_seed(1)
@@ -67,9 +59,9 @@ class ConvertTest(parameterized.TestCase):
             np.testing.assert_array_equal(old.numpy(), new.numpy())
 
     def test_json(self):
-        with contextlib.redirect_stderr(io.StringIO()) as said:
-            content = json.loads(self._run("--json"))
-        self.assertLen(said.getvalue().splitlines(), 1)
+        _, printed, said = self._run("--json")
+        content = json.loads(printed)
+        self.assertLen(said.splitlines(), 1)
         sizes = [weight.numpy().size for weight in self.model.weights]
         self.assertEqual(content["num_weights"], len(sizes))
         self.assertEqual(content["num_parameters"], sum(sizes))

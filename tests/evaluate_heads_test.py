@@ -8,9 +8,10 @@ from PIL import Image
 
 from bagnet_tf.datasets import image_source
 from bagnet_tf.model_info import ModelInfo
+from tests.commands_here import run_here
 from tests.dataset_helpers import ManifestTestCase
-from tests.evaluate_helpers import run_evaluate
 from tests.small_models import compute, tiny_model
+from train import evaluate
 from train.evaluation import Evaluator
 
 _SIZE = 28, 28
@@ -46,7 +47,9 @@ class EvaluateHeadsTest(ManifestTestCase):
         ModelInfo(_SIZE, source.labels, fitted, head).save(model, path)
         stored = json.loads((self.root / "model.json").read_text())
         self.assertEqual(stored["metrics"]["operating_points"], points)
-        printed, table = run_evaluate(model=path, dataset=self.name, json=True)
+        _, printed, table = run_here(
+            evaluate, model=path, dataset=self.name, json=True
+        )
         scores = json.loads(printed)
         found = scores["per_class"] if head == "sigmoid" else [scores["binary"]]
         for column, point, of_class in zip(

@@ -6,8 +6,9 @@ import numpy as np
 from absl.testing import absltest, parameterized
 from PIL import Image
 
-from tests.evaluate_helpers import run_evaluate
+from tests.commands_here import run_here
 from tests.small_models import tiny_model
+from train import evaluate
 
 _COLUMNS = {"value", "chance", "untrained", "centre_prior"}
 
@@ -49,7 +50,7 @@ class FolderTest(parameterized.TestCase):
             "output": self.output,
             **changes,
         }
-        printed, _ = run_evaluate(**arguments)
+        printed = run_here(evaluate, **arguments).printed
         scores = None
         if self.output.exists():
             # NaN is no JSON.

@@ -10,8 +10,9 @@ import bagnet_tf
 from bagnet_tf import geometry_of, patch_logits_model
 from bagnet_tf.datasets import image_source
 from bagnet_tf.model_info import ModelInfo
-from tests.evaluate_helpers import run_evaluate
+from tests.commands_here import run_here
 from tests.small_models import tiny_model
+from train import evaluate
 from train.evaluation import Evaluator
 
 
@@ -81,7 +82,7 @@ class EvaluateCommandTest(parameterized.TestCase):
             "output": self.output,
             **changes,
         }
-        printed, self.errors = run_evaluate(**arguments)
+        _, printed, self.errors = run_here(evaluate, **arguments)
         return printed
 
     def test_table_and_json(self):

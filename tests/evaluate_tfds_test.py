@@ -11,8 +11,9 @@ from absl.testing import absltest, parameterized
 
 from bagnet_tf.datasets.labels import imagenet_labels
 from bagnet_tf.model_info import ModelInfo
-from tests.evaluate_helpers import run_evaluate
+from tests.commands_here import run_here
 from tests.small_models import compute, tiny_model
+from train import evaluate
 
 _SIDE = 32
 _COUNT = 6
@@ -70,7 +71,8 @@ class EvaluateTfdsTest(parameterized.TestCase):
         with tfds.testing.mock_data(
             num_examples=_COUNT, data_dir=self.folder, as_dataset_fn=examples
         ):
-            printed, _ = run_evaluate(
+            ran = run_here(
+                evaluate,
                 model=self.path,
                 dataset=name,
                 split=split,
@@ -79,7 +81,7 @@ class EvaluateTfdsTest(parameterized.TestCase):
                 json=True,
                 **flags,
             )
-        return json.loads(printed)
+        return json.loads(ran.printed)
 
     @parameterized.parameters(
         ("imagenet2012", "validation"),

@@ -1,9 +1,7 @@
 """Does `export.verify` find what has happened to an export?"""
 
-import contextlib
 import functools
 import hashlib
-import io
 import json
 import os
 import pathlib
@@ -21,6 +19,7 @@ from bagnet_tf.model_info import ModelInfo
 from export import verify
 from export.exporter import export_model
 from export.images import real_images
+from tests.commands_here import as_flags, run_here
 from tests.export_helpers import SIZE, glyph_answer, request, tiny_model
 from tests.forked_python import forked_python
 
@@ -74,22 +73,15 @@ class VerifyTest(parameterized.TestCase):
             "verification_split": "validation[:3]",
             **values,
         }
-        return [f"--{name}={value}" for name, value in values.items()]
+        return as_flags(**values)
 
     def _run(self, **values):
-        for name in verify._FLAGS:
-            verify._FLAGS[name].unparse()
-        verify._FLAGS(["verify", *self._flags(**values)])
-        return verify.main()
+        return run_here(verify, *self._flags(**values))
 
     def _answer(self):
         """The exit status, and what --json prints for a program."""
-        with (
-            contextlib.redirect_stdout(io.StringIO()) as printed,
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            status = self._run(json=True)
-        return status, json.loads(printed.getvalue())
+        ran = self._run(json=True)
+        return ran.status, json.loads(ran.printed)
 
     def test_untouched(self):
         result = subprocess.run(
@@ -115,7 +107,7 @@ class VerifyTest(parameterized.TestCase):
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
-        self.assertEqual(self._run(), 1)
+        self.assertEqual(self._run().status, 1)
 
     def test_a_changed_byte_for_a_program(self):
         path = self.export / "labels.txt"
@@ -160,15 +152,15 @@ class VerifyTest(parameterized.TestCase):
     def test_a_truncated_and_a_missing_file(self):
         path = self.export / "litert/model.tflite"
         path.write_bytes(path.read_bytes()[:-100])
-        self.assertEqual(self._run(), 1)
+        self.assertEqual(self._run().status, 1)
         path.unlink()
-        self.assertEqual(self._run(), 1)
+        self.assertEqual(self._run().status, 1)
 
     def test_another_model(self):
         model = tiny_model(seed=1)
         model.save(self.folder / "other.keras")
         _INFO.save(model, self.folder / "other.keras")
-        self.assertEqual(self._run(model=self.folder / "other.keras"), 1)
+        self.assertEqual(self._run(model=self.folder / "other.keras").status, 1)
 
     def test_a_model_of_other_classes(self):
         model = tiny_model(classes=3)

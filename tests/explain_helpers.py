@@ -1,20 +1,19 @@
 """What the tests of the explain command share: a model and a photo."""
 
-import contextlib
-import io
 import json
 import pathlib
 import tempfile
 
 import keras
 import numpy as np
-from absl.testing import flagsaver, parameterized
+from absl.testing import parameterized
 from PIL import Image
 
 from bagnet_tf import models
 from bagnet_tf.architecture import Architecture, Stage
 from bagnet_tf.commands import explain as command
 from bagnet_tf.model_info import ModelInfo
+from tests.commands_here import as_flags, run_here
 
 LABELS = ("house cat, cat", "dog", "crane", "crane", "3", "Grey heron")
 SIZE = 48
@@ -49,8 +48,6 @@ class ExplainCommandTestCase(parameterized.TestCase):
 
     def setUp(self):
         super().setUp()
-        saved = flagsaver.save_flag_values(command._FLAGS)
-        self.addCleanup(flagsaver.restore_flag_values, saved, command._FLAGS)
         self.here = pathlib.Path(
             self.enterContext(tempfile.TemporaryDirectory())
         )
@@ -70,15 +67,11 @@ class ExplainCommandTestCase(parameterized.TestCase):
             "output": self.output,
             **changes,
         }
-        return [f"--{name}={value}" for name, value in values.items()]
+        return as_flags(**values)
 
     def run_command(self, *more, **changes):
         """Runs the command in this process; returns what it prints."""
-        command._FLAGS.unparse_flags()
-        command._FLAGS(["explain", *self.arguments(**changes), *more])
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
-            command.main()
-        return printed.getvalue()
+        return run_here(command, *self.arguments(**changes), *more).printed
 
     def numbers(self, name="photo"):
         path = self.output / f"{name}.json"

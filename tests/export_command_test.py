@@ -1,8 +1,6 @@
 """The command `export` exports whole, or says in one line why not."""
 
-import contextlib
 import dataclasses
-import io
 import json
 import os
 import pathlib
@@ -15,6 +13,7 @@ from absl.testing import absltest, parameterized
 from bagnet_tf.model_info import ModelInfo
 from export import main
 from export.formats import KITS
+from tests.commands_here import as_flags, run_here
 from tests.export_helpers import (
     SIZE,
     TemporaryFolderTest,
@@ -46,22 +45,15 @@ class CommandTest(TemporaryFolderTest):
             "verification_split": "validation[:3]",
             **values,
         }
-        return [f"--{name}={value}" for name, value in values.items()]
+        return as_flags(**values)
 
     def _main(self, **values):
-        for name in main._FLAGS:
-            main._FLAGS[name].unparse()
-        main._FLAGS(["export", *self._flags(**values)])
-        return main.main()
+        return run_here(main, *self._flags(**values))
 
     def _answer(self, **values):
         """The exit status, and what --json prints for a program."""
-        with (
-            contextlib.redirect_stdout(io.StringIO()) as printed,
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            status = self._main(json=True, **values)
-        return status, json.loads(printed.getvalue())
+        ran = self._main(json=True, **values)
+        return ran.status, json.loads(ran.printed)
 
     def _metadata(self):
         return json.loads((self.output / "metadata.json").read_text())
@@ -83,7 +75,7 @@ class CommandTest(TemporaryFolderTest):
 
     def test_has_the_name_of_its_run(self):
         with writes_instead(tiny_tflite()):
-            self.assertEqual(self._main(formats="litert"), 0)
+            self.assertEqual(self._main(formats="litert").status, 0)
         self.assertEqual(self._metadata()["model"], self.folder.name)
 
     def test_a_version_for_tf_serving(self):
@@ -118,7 +110,7 @@ class CommandTest(TemporaryFolderTest):
 
     def test_a_mismatch_is_status_1(self):
         with writes_instead(tiny_tflite(seed=1)):
-            self.assertEqual(self._main(formats="litert"), 1)
+            self.assertEqual(self._main(formats="litert").status, 1)
         self.assertEqual(self.names(), self.before)
 
     def test_numbers_of_a_mismatch_for_a_program(self):
@@ -148,7 +140,9 @@ class CommandTest(TemporaryFolderTest):
 
         kit = dataclasses.replace(KITS["serving"], write=write)
         with mock.patch.dict(KITS, {"serving": kit}):
-            self.assertEqual(self._main(formats="saved_model,serving"), 1)
+            self.assertEqual(
+                self._main(formats="saved_model,serving").status, 1
+            )
         self.assertEqual(self.names(), self.before)
 
     @parameterized.parameters(

@@ -18,6 +18,7 @@ from export.exporter import export_model
 from export.images import real_images
 from export.saved_model import SavedModelRunner, write_saved_model
 from export.verification import verify
+from tests.commands_here import run_here
 from tests.export_helpers import (
     SIZE,
     info_of,
@@ -200,18 +201,16 @@ class CommandTest(absltest.TestCase):
         path = folder / "model.keras"
         model.save(path)
         info_of(2).save(model, path)
-        for name in main._FLAGS:
-            main._FLAGS[name].unparse()
-        values = {
-            "model": path,
-            "output": folder / "exported",
-            "formats": "saved_model",
-            "verification_dataset": f"folder:{folder}",
-            "verification_split": "train",
-            "num_verification_images": 2,
-        }
-        main._FLAGS(["export", *(f"--{k}={v}" for k, v in values.items())])
-        self.assertEqual(main.main(), 0)
+        ran = run_here(
+            main,
+            model=path,
+            output=folder / "exported",
+            formats="saved_model",
+            verification_dataset=f"folder:{folder}",
+            verification_split="train",
+            num_verification_images=2,
+        )
+        self.assertEqual(ran.status, 0)
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ class DenseHeatmapTest(parameterized.TestCase):
         self.assertEqual(heatmap.shape, (1, 12, 31, 1))
 
     @parameterized.named_parameters(
-        ("stride", {"stride": 3}, "stride must be one of .1, 2, 4, 8."),
+        ("stride", {"stride": 3}, "stride must be one of 1, 2, 4, 8\."),
         ("no_stride", {"stride": 0}, "stride must be one of"),
         ("padding", {"padding": "full"}, "padding must be"),
         ("class", {"class_ids": [5]}, r"class_ids must be .* \[0, 5\)"),

@@ -219,7 +219,7 @@ class ErrorsTest(ManifestTestCase):
         ("label_twice", ["path,label", "1.png,a;a"],
          "line 2 has the label 'a;a'"),
         ("one_class", ["path,label,split", "1.png,a,train", "2.png,a,train"],
-         r"at least two classes; it has \['a'\]"),
+         r"at least two classes; it has a\. "),
         ("no_class", ["path,label,split", "1.png,,train"],
          "at least one class; it has"),
         ("class_of_test_only",

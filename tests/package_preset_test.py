@@ -1,8 +1,6 @@
 """Does a finished run become a preset that says what it is?"""
 
-import contextlib
 import hashlib
-import io
 import json
 import pathlib
 import shutil
@@ -11,12 +9,13 @@ from unittest import mock
 
 import keras
 import numpy as np
-from absl.testing import absltest, flagsaver, parameterized
+from absl.testing import absltest, parameterized
 
 import bagnet_tf
 from bagnet_tf import downloads, presets
 from bagnet_tf.datasets import image_source
 from bagnet_tf.loading import load_model
+from tests.commands_here import run_here
 from tests.small_models import compute
 from tests.training_helpers import shallow_networks, tiny_config
 from train import package as command
@@ -67,8 +66,6 @@ class PackageTest(parameterized.TestCase):
 
     def setUp(self):
         super().setUp()
-        saved = flagsaver.save_flag_values(command._FLAGS)
-        self.addCleanup(flagsaver.restore_flag_values, saved, command._FLAGS)
         folder = self.enterContext(tempfile.TemporaryDirectory())
         self.folder = pathlib.Path(folder)
         self.output = self.folder / "presets_data"
@@ -85,12 +82,7 @@ class PackageTest(parameterized.TestCase):
             "hardware": "an abacus",
             **changes,
         }
-        arguments = [f"--{name}={value}" for name, value in values.items()]
-        command._FLAGS.unparse_flags()
-        command._FLAGS(["package", *arguments, *more])
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
-            command.main()
-        return printed.getvalue()
+        return run_here(command, *more, **values).printed
 
     def _written(self):
         return sorted(path.name for path in self.output.iterdir())

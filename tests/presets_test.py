@@ -69,12 +69,12 @@ class PresetTest(parameterized.TestCase):
         )
 
     def test_unknown_name(self):
-        message = "close ones are .*'bagnet33-imagenet'.*name='bagnet-33"
+        message = "one of .*bagnet33-imagenet,.*name='bagnet-33"
         with self.assertRaisesRegex(ValueError, message):
             bagnet_tf.preset_info("bagnet-33-imagenet")
 
     def test_name_like_none(self):
-        with self.assertRaisesRegex(ValueError, "'bagnet9-imagenet'.*'?'"):
+        with self.assertRaisesRegex(ValueError, "bagnet9-imagenet.*'?'"):
             bagnet_tf.preset_info("?")
 
 

@@ -205,7 +205,9 @@ class FileTest(FolderTestCase):
             )
 
     def test_file_that_is_missing(self):
-        message = "weights must be None, one of .*Received: weights='none.h5'"
+        message = (
+            "weights must be None, imagenet, .*Received: weights='none.h5'"
+        )
         with self.assertRaisesRegex(ValueError, message):
             _small("none.h5")
 

@@ -1,7 +1,5 @@
 """The command asks a server and draws what it answers; or says why not."""
 
-import contextlib
-import io
 import json
 import pathlib
 import subprocess
@@ -9,7 +7,7 @@ import sys
 import tempfile
 
 import numpy as np
-from absl.testing import absltest, flagsaver, parameterized
+from absl.testing import absltest, parameterized
 from PIL import Image
 
 from bagnet_tf import patch_logits_model
@@ -17,6 +15,7 @@ from bagnet_tf.photos import evaluation_transform
 from export.client.metadata import read_metadata
 from export.client.picture import draw_evidence
 from export.serving import client as command
+from tests.commands_here import as_flags, run_here
 from tests.export_helpers import SIZE, tiny_model
 from tests.serving_helpers import (
     ServedModelTestCase,
@@ -46,8 +45,6 @@ runpy.run_module("export.serving.client", run_name="__main__")
 class ClientCommandTestCase(ServedModelTestCase):
     def setUp(self):
         super().setUp()
-        saved = flagsaver.save_flag_values(command._FLAGS)
-        self.addCleanup(flagsaver.restore_flag_values, saved, command._FLAGS)
         self.here = pathlib.Path(
             self.enterContext(tempfile.TemporaryDirectory())
         )
@@ -69,18 +66,11 @@ class ClientCommandTestCase(ServedModelTestCase):
             "version": 1,
             **changes,
         }
-        return [*(f"--{name}={value}" for name, value in values.items()), *more]
+        return [*as_flags(**values), *more]
 
     def run_command(self, *more, **changes):
         """Exit status, what is printed, and what is said of errors."""
-        command._FLAGS.unparse_flags()
-        command._FLAGS(["client", *self.arguments(*more, **changes)])
-        with (
-            contextlib.redirect_stdout(io.StringIO()) as printed,
-            contextlib.redirect_stderr(io.StringIO()) as said,
-        ):
-            status = command.main()
-        return status, printed.getvalue(), said.getvalue()
+        return run_here(command, *self.arguments(*more, **changes))
 
     def written(self):
         return sorted(path.name for path in self.output.glob("*"))

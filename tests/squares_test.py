@@ -22,7 +22,7 @@ class SquaresTest(absltest.TestCase):
         self.assertEqual(sums[0, 1, 2], maps[0, 3:6, 6:9].sum())
 
     def test_a_square_fits(self):
-        with self.assertRaisesRegex(ValueError, "Received: side=8"):
+        with self.assertRaisesRegex(ValueError, "Received: patch_size=8"):
             square_sums(np.zeros((1, 7, 9)), 8)
 
     def test_the_largest_sum_is_first_and_equal_ones_are_in_order(self):

@@ -10,6 +10,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from bagnet_tf.preprocessing import decode_image
+from bagnet_tf.tensorflow_files import dataset_errors_named
 
 _LABEL_BATCH = 1024
 
@@ -103,16 +104,18 @@ class ImageSource(abc.ABC):
             int64 (classes,). An example of several classes counts for each.
 
         Raises:
-            ValueError: If `split` is misspelt, unknown, out of range or empty.
+            ValueError: If `split` is misspelt, unknown, out of range or empty,
+                or a file of the dataset is missing or damaged.
         """
         classes = len(self.labels)
         counts = np.zeros(classes, np.int64)
-        for batch in self.label_dataset(split).batch(_LABEL_BATCH):
-            labels = batch["label"].numpy()
-            if labels.ndim == 1:
-                counts += np.bincount(labels, minlength=classes)
-            else:
-                counts += np.count_nonzero(labels, axis=0)
+        with dataset_errors_named(self.name, decodes=False):
+            for batch in self.label_dataset(split).batch(_LABEL_BATCH):
+                labels = batch["label"].numpy()
+                if labels.ndim == 1:
+                    counts += np.bincount(labels, minlength=classes)
+                else:
+                    counts += np.count_nonzero(labels, axis=0)
         return counts
 
     def undecoded(self, split: str) -> tf.data.Dataset:

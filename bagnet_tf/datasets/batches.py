@@ -8,6 +8,7 @@ import tensorflow as tf
 from bagnet_tf.datasets.base import ImageSource
 from bagnet_tf.datasets.corrupt import corrupt_images
 from bagnet_tf.preprocessing import decode_image, evaluation_image
+from bagnet_tf.tensorflow_files import dataset_errors_named
 
 
 @contextlib.contextmanager
@@ -16,10 +17,11 @@ def corrupt_images_named(source: ImageSource, split: str) -> Iterator[None]:
 
     Raises:
         ValueError: If a batch of `split`, drawn within, holds an image that
-            cannot be decoded.
+            cannot be decoded, or a file of the dataset is missing or damaged.
     """
     try:
-        yield
+        with dataset_errors_named(source.name, decodes=True):
+            yield
     except tf.errors.InvalidArgumentError as error:
         image = next(corrupt_images(source, split), None)
         if image is None:

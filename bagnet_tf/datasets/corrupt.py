@@ -7,6 +7,7 @@ import tensorflow as tf
 from absl import logging
 
 from bagnet_tf.datasets.base import ImageSource, SplitRange
+from bagnet_tf.tensorflow_files import damaged, dataset_errors_named
 
 _MOST_NAMED = 5
 
@@ -17,17 +18,19 @@ def corrupt_images(source: ImageSource, split: str) -> Iterator[str]:
     Reads and decodes every image up to the last one that is asked for.
 
     Raises:
-        ValueError: If a mask cannot be decoded; it names the image.
+        ValueError: If a mask cannot be decoded; it names the image. Or if a
+            file of the dataset is missing or damaged.
     """
     examples = source.undecoded(split)
     if examples.element_spec["image"].dtype != tf.string:
         return
     decode = tf.function(source.decode)
-    for example in _with_masks(examples, source, split):
-        try:
-            decode(example["image"])
-        except tf.errors.InvalidArgumentError:
-            yield example["id"].numpy().decode()
+    with dataset_errors_named(source.name, decodes=True):
+        for example in _with_masks(examples, source, split):
+            try:
+                decode(example["image"])
+            except tf.errors.InvalidArgumentError:
+                yield example["id"].numpy().decode()
 
 
 def _with_masks(examples, source, split) -> Iterator[dict]:
@@ -37,6 +40,8 @@ def _with_masks(examples, source, split) -> Iterator[dict]:
         try:
             example = next(iterator, None)
         except tf.errors.InvalidArgumentError as error:
+            if not source.has_masks:  # It is no record of this dataset.
+                raise damaged(source.name, error) from error
             labels = source.label_dataset(split).skip(count)
             image = next(iter(labels))["id"].numpy().decode()
             raise ValueError(

@@ -1,7 +1,9 @@
 """Which images has a dataset of TensorFlow Datasets (TFDS)?"""
 
 import difflib
+import pathlib
 import re
+import tempfile
 import textwrap
 
 import numpy as np
@@ -10,6 +12,7 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from bagnet_tf.datasets import base, labels
+from bagnet_tf.tensorflow_files import damaged
 
 _OTHER_SOURCES = ("glyphs", "folder:PATH")
 # Features of ImageNet, labelled again, that hold the acceptable classes of an
@@ -84,26 +87,35 @@ class TfdsSource(base.ImageSource):
         """Reads label, id and, if named, the encoded image of examples."""
         self.ranges(split)  # Refuses a wrong split in our words.
         features = {"label": self._label} | image
-        examples = self._builder.as_dataset(
-            split=split,
-            shuffle_files=False,
-            decoders=tfds.decode.PartialDecoding(
-                dict.fromkeys(features.values(), True),
-                decoders={
-                    key: tfds.decode.SkipDecoding() for key in image.values()
-                },
-            ),
-            read_config=tfds.ReadConfig(
-                add_tfds_id=True,
-                try_autocache=False,
-                # One file after the other: the order does not depend on how
-                # the dataset is cut into files.
-                interleave_cycle_length=1,
-            ),
-        )
+        try:
+            examples = self._builder.as_dataset(
+                split=split,
+                shuffle_files=False,
+                decoders=tfds.decode.PartialDecoding(
+                    dict.fromkeys(features.values(), True),
+                    decoders=dict.fromkeys(
+                        image.values(), tfds.decode.SkipDecoding()
+                    ),
+                ),
+                read_config=tfds.ReadConfig(
+                    add_tfds_id=True,
+                    try_autocache=False,
+                    # One file after the other: the order does not depend on
+                    # how the dataset is cut into files.
+                    interleave_cycle_length=1,
+                ),
+            )
+        except Exception as error:  # Of a dataset_info.json of no sense.
+            raise damaged(self.name, error) from error
 
         def renamed(example):
             read = {role: example[key] for role, key in features.items()}
+            tf.debugging.Assert(
+                tf.reduce_all(
+                    (0 <= read["label"]) & (read["label"] < len(self.labels))
+                ),
+                ["a label is of no class:", read["label"]],
+            )
             if self.any_of:
                 one_hot = tf.one_hot(read["label"], len(self.labels))
                 # The sum of none is 0; a class may be there twice.
@@ -119,22 +131,49 @@ def _builder(name, data_dir):
         return tfds.builder(name, data_dir=data_dir)
     # TFDS raises ValueError, AssertionError and others for a wrong name.
     except Exception as error:
-        known = tfds.list_builders(with_community_datasets=False)
-        dataset = re.split("[/:]", name)[0]
-        if dataset in known:
-            builder_class = tfds.builder_cls(dataset)
-            configs = ", ".join(builder_class.builder_configs) or "none"
-            raise ValueError(
-                "dataset must have a configuration and version that TFDS knows "
-                f"(configurations: {configs}; version: "
-                f"{builder_class.VERSION}). Received: dataset={name!r}"
-            ) from error
-        close = difflib.get_close_matches(dataset, [*known, "glyphs"], n=5)
-        hint = f" Close names: {', '.join(close)}." if close else ""
-        raise ValueError(
-            "dataset must be a TFDS dataset (tensorflow.org/datasets/catalog), "
-            f"{' or '.join(_OTHER_SOURCES)}.{hint} Received: dataset={name!r}"
-        ) from error
+        raise _mistake(name, data_dir, error) from error
+
+
+def _mistake(name, data_dir, error) -> ValueError:
+    """What to say of a dataset that TFDS cannot open."""
+    known = tfds.list_builders(with_community_datasets=False)
+    dataset = re.split("[/:]", name)[0]
+    folder = pathlib.Path(data_dir or tfds.core.constants.DATA_DIR, dataset)
+    if dataset in known:
+        has_damage = _is_right(name)
+    else:  # TFDS has no builder of those that others wrote.
+        has_damage = dataset.isidentifier() and folder.is_dir()
+    if has_damage:
+        return ValueError(
+            f"dataset {name!r} must be whole in {str(folder)!r}, with "
+            "dataset_info.json and features.json as TFDS has written them. "
+            f"Received: {type(error).__name__}: "
+            + _one_line(str(error).strip().partition("\n")[0])
+        )
+    if dataset in known:
+        builder_class = tfds.builder_cls(dataset)
+        configs = ", ".join(builder_class.builder_configs) or "none"
+        return ValueError(
+            "dataset must have a configuration and version that TFDS knows "
+            f"(configurations: {configs}; version: {builder_class.VERSION}). "
+            f"Received: dataset={name!r}"
+        )
+    close = difflib.get_close_matches(dataset, [*known, "glyphs"], n=5)
+    hint = f" Close names: {', '.join(close)}." if close else ""
+    return ValueError(
+        "dataset must be a TFDS dataset (tensorflow.org/datasets/catalog), "
+        f"{' or '.join(_OTHER_SOURCES)}.{hint} Received: dataset={name!r}"
+    )
+
+
+def _is_right(name) -> bool:
+    """Whether TFDS knows the name, so that only files can be wrong."""
+    with tempfile.TemporaryDirectory() as empty:
+        try:
+            tfds.builder(name, data_dir=empty)
+        except Exception:
+            return False
+    return True
 
 
 def _prepare(builder, name):

@@ -9,8 +9,7 @@ import numpy as np
 
 from ..client.decision import check_answer
 from ..client.metadata import METADATA_FILE, Metadata, check_file, read_metadata
-
-_SIGNATURE = "patch_logits"
+from ..client.signature_names import PATCH_LOGITS
 
 
 def metadata_of(model: str | os.PathLike[str]) -> Metadata:
@@ -79,13 +78,13 @@ class LiteRTModel:
                 model_content=content, num_threads=num_threads
             )
             signatures = self._interpreter.get_signature_list()
-        if _SIGNATURE not in signatures:
+        if PATCH_LOGITS not in signatures:
             raise ValueError(
-                f"model must have the signature {_SIGNATURE!r}: this file "
+                f"model must have the signature {PATCH_LOGITS!r}: this file "
                 f"gives no evidence. Received: model={str(path)!r}"
             )
         with self._failures_named():
-            self._run = self._interpreter.get_signature_runner(_SIGNATURE)
+            self._run = self._interpreter.get_signature_runner(PATCH_LOGITS)
             image = self._run.get_input_details()["image"]
         self._dtype = image["dtype"]
         expected = (1, *record.input_size, metadata.channels)

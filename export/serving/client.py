@@ -39,9 +39,9 @@ from bagnet_tf.photo_report import Photo, describe, read_photo
 from ..client.decision import decide
 from ..client.metadata import Metadata, read_metadata
 from ..client.picture import draw_evidence
+from ..client.signature_names import IMAGE_BYTES, PATCH_LOGITS
 from .addresses import parse_address
 from .failures import ServerError
-from .names import IMAGE_BYTES, PATCH_LOGITS
 from .served_model import Answer, ServedModel
 from .uploads import upright_file
 

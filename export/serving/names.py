@@ -2,9 +2,6 @@
 
 import re
 
-PATCH_LOGITS = "patch_logits"
-IMAGE_BYTES = "image_bytes"
-
 
 def served_name(model: str) -> str:
     """The name of a model in the server's configuration and addresses.

@@ -7,10 +7,11 @@ import numpy as np
 
 from ..client.decision import check_answer
 from ..client.metadata import Metadata
+from ..client.signature_names import IMAGE_BYTES, PATCH_LOGITS
 from .addresses import parse_address
 from .failures import ServerError, with_retries
 from .grpc_api import GrpcModel
-from .names import IMAGE_BYTES, PATCH_LOGITS, served_name
+from .names import served_name
 from .rest_api import RestModel
 
 _Shape = tuple[int | None, ...]

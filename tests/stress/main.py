@@ -10,6 +10,7 @@ others. Exit status 1 if anything did harm.
 import json
 import pathlib
 import time
+from collections.abc import Iterable, Iterator
 
 from absl import app, flags
 
@@ -69,7 +70,7 @@ def _sum_up(content) -> None:
 
 
 def _damaged_files() -> dict[str, dict]:
-    targets = TARGETS
+    targets = {name: TARGETS[name] for name in _possible(TARGETS)}
     total = sum(target.share for target in targets.values())
     found = {}
     print(f"{'file':26} {'tries':>6} {'read':>6} {'refused':>8} {'harm':>5}")
@@ -91,6 +92,15 @@ def _damaged_files() -> dict[str, dict]:
     return found
 
 
+def _possible(names: Iterable[str]) -> Iterator[str]:
+    """Those whose packages are installed."""
+    for name in names:
+        if package := TARGETS[name].missing:
+            print(f"{name}: passed over, {package} is not installed")
+        else:
+            yield name
+
+
 def _guided_tries() -> dict[str, dict] | None:
     if not guided.is_installed():
         print("\natheris is not installed: no guided tries (the extra fuzz)")
@@ -99,7 +109,7 @@ def _guided_tries() -> dict[str, dict] | None:
     print(
         f"\n{'guided':26} {'tries':>6} {'read':>6} {'refused':>8} {'edges':>5}"
     )
-    for name in guided.NAMES:
+    for name in _possible(guided.NAMES):
         found[name] = guided.fuzz_guided(name, _SECONDS.value, _SEED.value)
         outcomes = found[name]["outcomes"]
         print(

@@ -198,7 +198,7 @@ def _read_metadata(folder, data):
 TARGETS = {
     "weights_of_keras": Target(_keras_weights, _read_weights, 40),
     "weights_of_tf2cv": Target(_tf2cv_weights, _read_weights, 40),
-    "weights_of_pytorch": Target(_torch_weights, _read_weights, 50),
+    "weights_of_pytorch": Target(_torch_weights, _read_weights, 50, "torch"),
     "model.keras": Target(_whole_models, _read_model, 35),
     "model.json": Target(_model_json, _read_model_json, 25),
     "metadata.json": Target(_metadata, _read_metadata, 90),
