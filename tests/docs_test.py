@@ -1,6 +1,5 @@
 """Is what the documentation names there: links, commands, flags, code?"""
 
-import contextlib
 import copy
 import functools
 import importlib
@@ -12,14 +11,13 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-import xml.etree.ElementTree as ElementTree
 from unittest import mock
 
 from absl import flags
 from absl.testing import absltest, parameterized
 
 import bagnet_tf
-from tests.documents import DOCS, ROOT, blocks, pages, prose
+from tests.documents import ROOT, blocks, pages, prose
 from train import config_flag
 
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -242,46 +240,6 @@ class CommandsTest(parameterized.TestCase):
             "python benchmarks/none.py",
         ):
             self.assertIsNotNone(_unknown(line), line)
-
-
-class PagesTest(parameterized.TestCase):
-    @parameterized.parameters(
-        "index.md",
-        "concepts/geometry.md",
-        "concepts/decision.md",
-        "concepts/heatmaps.md",
-        "concepts/certificates.md",
-        "../README.md",
-    )
-    def test_python_runs(self, page):
-        text = "".join(
-            block.text
-            for block in blocks(DOCS / page)
-            if block.language == "python" and not block.not_run
-        )
-        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-            exec(compile(text, page, "exec"), {"__name__": page})
-
-    def test_drawn_patches(self):
-        """The figure's boxes are those of the geometry, at 6 units a pixel."""
-        geometry = bagnet_tf.PatchGeometry(33, 8)
-        figure = ElementTree.parse(DOCS / "images" / "receptive-field.svg")
-        drawn = {"patch": [], "seen": [], "cell": []}
-        for element in figure.iter("{http://www.w3.org/2000/svg}rect"):
-            if element.get("class"):
-                drawn[element.get("class")].append(element)
-        self.assertLen(drawn["cell"], 5 * 5)
-        [seen] = drawn["seen"]
-        self.assertEqual(int(seen.get("width")), 6 * (70 - 5))
-        self.assertLen(drawn["patch"], 3)
-        for patch in drawn["patch"]:
-            row, col = int(patch.get("data-row")), int(patch.get("data-col"))
-            top, left, bottom, right = geometry.box(row, col)
-            self.assertEqual(
-                [int(patch.get(k)) for k in ("y", "x", "height", "width")],
-                [62 + 6 * top, 40 + 6 * left]
-                + [6 * (bottom - top), 6 * (right - left)],
-            )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """The explain command: what it writes, and that mistakes write nothing."""
 
-import contextlib
-import io
 import json
 import pathlib
 import subprocess
@@ -49,11 +47,8 @@ class ResultTest(ExplainCommandTestCase):
     def test_json_is_what_the_files_say_and_where_they_are(self):
         other = self.save("other.jpg", noise(60, 90))
         images = f"{self.photo},{other}"
-        with contextlib.redirect_stderr(io.StringIO()) as said:
-            printed = self.run_command(
-                "--json", "--contact_sheet", image=images
-            )
-        self.assertLen(said.getvalue().splitlines(), 3)
+        printed = self.run_command("--json", "--contact_sheet", image=images)
+        self.assertLen(self.said.splitlines(), 3)
         expected = [
             self.numbers(stem)
             | {

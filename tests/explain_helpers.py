@@ -71,7 +71,9 @@ class ExplainCommandTestCase(parameterized.TestCase):
 
     def run_command(self, *more, **changes):
         """Runs the command in this process; returns what it prints."""
-        return run_here(command, *self.arguments(**changes), *more).printed
+        ran = run_here(command, *self.arguments(**changes), *more)
+        self.said = ran.said  # On stderr.
+        return ran.printed
 
     def numbers(self, name="photo"):
         path = self.output / f"{name}.json"

@@ -32,6 +32,7 @@ NAMES = (
     *("metadata.json", "manifest_of_patch_logits", "shard_of_patch_logits"),
     *("partial_analysis", "config.json", "metrics.jsonl", "configuration"),
     *("labels", "partial_map", "tflite"),
+    *("answer_of_signatures", "answer_of_predictions"),
 )
 _LARGEST = 65_536  # Bytes of an input.
 _HANG = 60  # Seconds.
