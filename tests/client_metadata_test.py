@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 
+import numpy as np
 from absl.testing import absltest, parameterized
 
 from export.client.metadata import check_file, read_metadata
@@ -149,6 +150,8 @@ class MetadataTest(parameterized.TestCase):
                        "grid_shape": [6, 5]}}, "receptive field"),
         ("formats_of_version_1", {"formats": {"litert": "model.tflite"}}, ""),
         ("file", {"files": {"a": {"bytes": 3}}}, "it lacks 'sha256'"),
+        ("infinite_file", {"files": {"a": {"bytes": np.inf, "sha256": ""}}},
+         "infinity"),
     )
     # fmt: on
     def test_garbled(self, changes, reason):

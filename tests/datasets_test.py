@@ -261,7 +261,7 @@ class TfdsTest(parameterized.TestCase):
             image_source(name)
 
     @parameterized.parameters(
-        "", "../x", "a b", "imagenette/5px", "mnist:9.9.9"
+        *("", "../x", "a b", "imagenette/5px", "mnist:9.9.9", "x" * 10_000)
     )
     def test_wrong_name_is_one_line(self, name):
         with self.assertRaisesRegex(ValueError, "^dataset must .*$") as caught:

@@ -100,6 +100,10 @@ class AnotherModelTest(ServedModelTestCase):
     @parameterized.parameters(
         {"inputs": {"image": {}}, "outputs": {}},
         {"inputs": {"image": {"tensor_shape": {"dim": [{}]}}}, "outputs": {}},
+        {
+            "inputs": {"image": {"tensor_shape": {"dim": [{"size": np.inf}]}}},
+            "outputs": {},
+        },
         {"inputs": 3},
     )
     def test_signature_that_is_none(self, **signature):

@@ -1,6 +1,7 @@
 """Which images has a dataset of TensorFlow Datasets (TFDS)?"""
 
 import difflib
+import os
 import pathlib
 import re
 import tempfile
@@ -142,7 +143,7 @@ def _mistake(name, data_dir, error) -> ValueError:
     if dataset in known:
         has_damage = _is_right(name)
     else:  # TFDS has no builder of those that others wrote.
-        has_damage = dataset.isidentifier() and folder.is_dir()
+        has_damage = dataset.isidentifier() and os.path.isdir(folder)
     if has_damage:
         return ValueError(
             f"dataset {name!r} must be whole in {str(folder)!r}, with "

@@ -15,6 +15,10 @@ from .names import served_name
 from .rest_api import RestModel
 
 _Shape = tuple[int | None, ...]
+# What JSON of other values makes of reading it; `Infinity` is JSON to Python.
+_NO_SIGNATURE = (
+    *(ValueError, TypeError, AttributeError, LookupError, OverflowError),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +98,7 @@ class ServedModel:
                 for name, shape in tensors.items():
                     given = found[signature][side].get(name)
                     self._check_tensor(name, given, shape)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except _NO_SIGNATURE as error:
             raise self._unlike(
                 f"what it says of its signature {signature} makes no sense"
             ) from error
