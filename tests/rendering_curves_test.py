@@ -53,6 +53,21 @@ class CurvesTest(absltest.TestCase):
         )
         self.assertIn("mean AUROC", line.get_label())
 
+    def test_low_losses_are_told_apart_beside_a_large_one(self):
+        history = _history(3)
+        for entry, loss in zip(history, (900.0, 1.0, 0.25), strict=True):
+            entry["loss"], entry["holdout_loss"] = 1.0, loss
+        figure = render_curves(history, "run")
+        figure.canvas.draw()
+        axes = figure.axes[0]
+        heights = [axes.transData.transform((0, v))[1] for v in (0.25, 1.0)]
+        self.assertGreater(heights[1] - heights[0], 0.1 * axes.bbox.height)
+        # Where it is not needed the axis is the usual one.
+        history[0]["holdout_loss"] = 2.0
+        self.assertEqual(
+            render_curves(history, "run").axes[0].get_yscale(), "linear"
+        )
+
     def test_one_epoch_is_seen(self):
         figure = render_curves(_history(1), "run")
         figure.canvas.draw()

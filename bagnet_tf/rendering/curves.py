@@ -7,6 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 _TRAINING = {"color": "#4477aa", "label": "training"}
+# With a larger ratio of losses the low ones are one flat line: held-out losses
+# of 1,000 come where moving statistics are not yet those of the weights.
+_MOST_LINEAR = 50
 _HELD_OUT = {"color": "#cc6677", "label": "held out"}
 
 
@@ -47,6 +50,9 @@ def render_curves(
 
     draw(axes[0], "loss", **_TRAINING)
     draw(axes[0], "holdout_loss", **_HELD_OUT)
+    losses = [e[key] for e in history for key in ("loss", "holdout_loss")]
+    if max(losses) > _MOST_LINEAR * min(losses) > 0:
+        axes[0].set_yscale("log")
     draw(axes[1], "accuracy", **_TRAINING)
     if "holdout_accuracy" in history[0]:
         draw(axes[1], "holdout_accuracy", **_HELD_OUT)
