@@ -7,12 +7,14 @@ of the changes that it makes to the files, the rest for a random time.
 """
 
 import collections
+import contextlib
 import dataclasses
 import math
 import os
 import pathlib
 import re
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -83,14 +85,18 @@ class _Watch:
     def _files(self) -> dict[str, tuple[int, int]]:
         """Size and time of what is there, by name."""
         found = {}
-        for path in self._folder.rglob("*"):
-            try:
-                status = path.stat()
-            except OSError:  # Gone meanwhile.
-                continue
-            is_file = path.is_file()
-            times = (status.st_size, status.st_mtime_ns) if is_file else (0, 0)
-            found[str(path.relative_to(self._folder))] = times
+        # Unlike `rglob`, `walk` bears with folders that go meanwhile.
+        for folder, folders, files in os.walk(self._folder):
+            for name in [*folders, *files]:
+                path = pathlib.Path(folder, name)
+                try:
+                    status = path.stat()
+                except OSError:  # Gone meanwhile.
+                    continue
+                is_file = stat.S_ISREG(status.st_mode)
+                times = status.st_size, status.st_mtime_ns
+                relative = str(path.relative_to(self._folder))
+                found[relative] = times if is_file else (0, 0)
         return found
 
 
@@ -200,16 +206,16 @@ def _run(
     watch = _Watch(output.parent)
     process = _start(task, folder, output, more)
     latest = time.monotonic() + _MOST_SECONDS
-    while watch.changes < changes and process.poll() is None:
-        time.sleep(_POLL)
-        watch.look()
-        if time.monotonic() > latest:
-            process.kill()
-            raise AssertionError(f"has not ended after {_MOST_SECONDS} s")
     try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
+        while watch.changes < changes and process.poll() is None:
+            time.sleep(_POLL)
+            watch.look()
+            if time.monotonic() > latest:
+                raise AssertionError(f"has not ended after {_MOST_SECONDS} s")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+    finally:
+        process.kill()  # Unless it has ended.
     if process.wait() == -signal.SIGKILL:
         return True, watch
     errors = (folder / "stderr").read_text(encoding="utf-8")
