@@ -38,7 +38,8 @@ _LESS = {
             "=saved_model,serving --num_verification_images=8",
         )
     ],
-    "train": [("--config.epochs=16", "--config.epochs=2")],
+    "finetune": [("--config.epochs=10", "--config.epochs=2")],
+    "train": [("--config.epochs=30", "--config.epochs=2")],
 }
 
 
