@@ -74,8 +74,8 @@ def dataset_errors_named(dataset: str, decodes: bool) -> Iterator[None]:
 def damaged(dataset: str, error: Exception) -> ValueError:
     """What to say of a dataset that has a damaged file."""
     return ValueError(
-        f"dataset {dataset!r} must have all its files, whole. "
-        f"Received: {_reason(error)}"
+        f"dataset {dataset!r} must have all its files, whole, with labels of "
+        f"its classes. Received: {_reason(error)}"
     )
 
 

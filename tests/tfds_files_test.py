@@ -19,7 +19,10 @@ from tests.tfds_helpers import (
     write_tfds,
 )
 
-_NOT_WHOLE = f"^dataset '{DATASET}' must have all its files, whole. Received: "
+_NOT_WHOLE = (
+    f"^dataset '{DATASET}' must have all its files, whole, with labels of its "
+    "classes. Received: "
+)
 
 
 class TfdsFilesTest(parameterized.TestCase):

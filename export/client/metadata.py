@@ -17,8 +17,9 @@ METADATA_FILE = "metadata.json"
 # Counts up when a client that reads the file must change.
 FORMAT_VERSION = 2
 _EXPORT_AGAIN = "export the model again with this version of bagnet_tf"
-# What JSON of other values makes of reading it; `Infinity` is JSON to Python.
-_NO_METADATA = (
+# What JSON of other values than those looked for makes of reading it.
+# `Infinity` is JSON to Python: no whole number.
+OTHER_JSON = (
     *(ValueError, TypeError, AttributeError, LookupError, OverflowError),
 )
 _UPGRADE = "install a newer version of bagnet_tf"
@@ -169,7 +170,7 @@ def read_metadata(path: str | os.PathLike[str]) -> Metadata:
     _check_version(content, path)
     try:
         return _parsed(content, path.parent)
-    except _NO_METADATA as error:
+    except OTHER_JSON as error:
         missing = isinstance(error, KeyError)
         reason = f"it lacks {error}" if missing else error
         raise ValueError(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..client.decision import check_answer
-from ..client.metadata import Metadata
+from ..client.metadata import OTHER_JSON, Metadata
 from ..client.signature_names import IMAGE_BYTES, PATCH_LOGITS
 from .addresses import parse_address
 from .failures import ServerError, with_retries
@@ -15,10 +15,6 @@ from .names import served_name
 from .rest_api import RestModel
 
 _Shape = tuple[int | None, ...]
-# What JSON of other values makes of reading it; `Infinity` is JSON to Python.
-_NO_SIGNATURE = (
-    *(ValueError, TypeError, AttributeError, LookupError, OverflowError),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +94,7 @@ class ServedModel:
                 for name, shape in tensors.items():
                     given = found[signature][side].get(name)
                     self._check_tensor(name, given, shape)
-        except _NO_SIGNATURE as error:
+        except OTHER_JSON as error:
             raise self._unlike(
                 f"what it says of its signature {signature} makes no sense"
             ) from error
