@@ -43,11 +43,20 @@ class TfdsSource(base.ImageSource):
 
         Raises:
             ValueError: If the name is unknown, the dataset has no feature
-                for images or none for class labels, or `channels` is another
-                number.
+                for images or none for class labels, `data_dir` is no folder,
+                or `channels` is another number.
             FileNotFoundError: If it is neither on disk nor to be had.
         """
         base.check_colours(channels, name)
+        # A slip would make a folder, and download what is there already.
+        if data_dir is not None and not tf.io.gfile.isdir(
+            os.path.expanduser(data_dir)
+        ):
+            raise ValueError(
+                "data_dir must be an existing folder: that of the TFDS "
+                "datasets, or an empty one to download to. "
+                f"Received: data_dir={data_dir!r}"
+            )
         self.name = name
         self.channels = channels
         self._builder = _builder(name, data_dir)
