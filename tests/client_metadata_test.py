@@ -162,6 +162,13 @@ class MetadataTest(parameterized.TestCase):
         ):
             read_metadata(self.folder)
 
+    def test_quotes_no_more_than_is_read(self):
+        geometry = metadata_content()["geometry"] | {"grid_shape": "x" * 10**5}
+        self._write(metadata_content(geometry=geometry))
+        with self.assertRaises(ValueError) as caught:
+            read_metadata(self.folder)
+        self.assertLess(len(str(caught.exception)), 1_000)
+
 
 class CheckFileTest(absltest.TestCase):
     def setUp(self):

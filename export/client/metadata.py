@@ -22,6 +22,7 @@ _EXPORT_AGAIN = "export the model again with this version of bagnet_tf"
 OTHER_JSON = (
     *(ValueError, TypeError, AttributeError, LookupError, OverflowError),
 )
+_MOST_SAID = 300  # Of what is wrong with a value, which may be long.
 _UPGRADE = "install a newer version of bagnet_tf"
 
 
@@ -172,9 +173,9 @@ def read_metadata(path: str | os.PathLike[str]) -> Metadata:
         return _parsed(content, path.parent)
     except OTHER_JSON as error:
         missing = isinstance(error, KeyError)
-        reason = f"it lacks {error}" if missing else error
+        reason = f"it lacks {error}" if missing else str(error)
         raise ValueError(
-            f"metadata must be what an export wrote ({reason}). "
+            f"metadata must be what an export wrote ({reason[:_MOST_SAID]}). "
             f"Received: metadata={str(path)!r}"
         ) from error
 
