@@ -1,5 +1,6 @@
 """A dataset of TFDS whose files are damaged is refused in words."""
 
+import os
 import pathlib
 import tempfile
 
@@ -129,6 +130,14 @@ class KnownDatasetTest(absltest.TestCase):
         message = "^dataset 'imagenette/320px-v2' must be whole in '.*imagenett"
         with self.assertRaisesRegex(ValueError, message):
             image_source("imagenette/320px-v2", folder)
+
+    def test_folder_that_is_missing(self):
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        data_dir = f"{folder}/mistyped"
+        message = f"^data_dir must be an existing folder.*Received.*{data_dir}"
+        with self.assertRaisesRegex(ValueError, message):
+            image_source("imagenette/320px-v2", data_dir)
+        self.assertEmpty(os.listdir(folder))
 
 
 if __name__ == "__main__":
