@@ -1,7 +1,6 @@
 """Do all image sources speak the same language?"""
 
 import io
-import os
 import pathlib
 import tempfile
 
