@@ -14,10 +14,11 @@ from tests.documents import DOCS, blocks, pages
 def _not_pasted(text):
     """The first lines that Python's prompt does not take, or None.
 
-    There a body ends with an empty line, and only there.
+    There a body ends with an empty line, and only there. The last line is
+    followed by Enter alone, so that it may not be of a body.
     """
     given = []
-    for line in [*text.splitlines(), ""]:
+    for line in text.splitlines():
         given.append(line)
         try:
             if codeop.compile_command("\n".join(given), symbol="single"):
@@ -56,6 +57,7 @@ class PagesTest(parameterized.TestCase):
     @parameterized.parameters(
         "for a in b:\n    print(a)\nprint()\n",
         "f(\n",
+        "for a in b:\n    print(a)\n",
         "if a:\n    b\n\nelse:\n",
     )
     def test_that_other_python_is_found(self, text):
