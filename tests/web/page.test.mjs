@@ -354,6 +354,20 @@ test("a sigmoid head in grey", async (t) => {
   assert.doesNotMatch(await page.locator("#caption").textContent(), /mean/);
 });
 
+test("before a photo, the place to drop one fills a wide page", async (t) => {
+  const page = await open(t, "imagenette", {
+    viewport: { width: 1280, height: 900 },
+  });
+  const widths = () => page.evaluate(() =>
+    ["main", ".stage"].map((name) =>
+      document.querySelector(name).getBoundingClientRect().width));
+  const [main, stage] = await widths();
+  assert.equal(stage, main);
+  await choosePhoto(page, "glyph.jpg");
+  const [all, part] = await widths();
+  assert.ok(part < 0.7 * all, "the answer beside it");
+});
+
 for (const width of [320, 360]) {
   for (const name of Object.keys(cases.exports)) {
     test(`${width} pixels wide, ${name}: nothing sticks out`, async (t) => {
