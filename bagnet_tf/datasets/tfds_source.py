@@ -49,9 +49,9 @@ class TfdsSource(base.ImageSource):
         """
         base.check_colours(channels, name)
         # A slip would make a folder, and download what is there already.
-        if data_dir is not None and not tf.io.gfile.isdir(
-            os.path.expanduser(data_dir)
-        ):
+        if data_dir is not None:
+            data_dir = os.path.expanduser(data_dir)  # Of `--data_dir=~/...`.
+        if data_dir is not None and not tf.io.gfile.isdir(data_dir):
             raise ValueError(
                 "data_dir must be an existing folder: that of the TFDS "
                 "datasets, or an empty one to download to. "
